@@ -1,0 +1,60 @@
+"""Background jobs for Django, in the project's own database.
+
+The public names. They are resolved when they are first used, so that importing `django_jobs`
+needs neither settings nor the app registry.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from django_jobs.context import JobContext
+    from django_jobs.definitions import job
+    from django_jobs.enqueueing import aenqueue, enqueue, enqueue_many
+    from django_jobs.exceptions import Cancel, JobError, NonRetriable, RetryAfter, Snooze
+    from django_jobs.retries import Backoff
+    from django_jobs.states import State
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Backoff": "retries",
+    "Cancel": "exceptions",
+    "JobContext": "context",
+    "JobError": "exceptions",
+    "NonRetriable": "exceptions",
+    "RetryAfter": "exceptions",
+    "Snooze": "exceptions",
+    "State": "states",
+    "aenqueue": "enqueueing",
+    "enqueue": "enqueueing",
+    "enqueue_many": "enqueueing",
+    "job": "definitions",
+}
+
+__all__ = [
+    "Backoff",
+    "Cancel",
+    "JobContext",
+    "JobError",
+    "NonRetriable",
+    "RetryAfter",
+    "Snooze",
+    "State",
+    "aenqueue",
+    "enqueue",
+    "enqueue_many",
+    "job",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,20 @@
+"""Registers the app with Django: finds the jobs of every app, connects the checks."""
+
+from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+
+
+class DjangoJobsConfig(AppConfig):
+    """The app `django_jobs`."""
+
+    name = "django_jobs"
+    label = "django_jobs"
+    verbose_name = "Jobs"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Import each app's `jobs.py`, as the admin imports each app's `admin.py`."""
+        from django_jobs import checks  # noqa: F401, PLC0415 - registers itself, needs the apps
+        from django_jobs.conf import get_settings  # noqa: PLC0415
+
+        autodiscover_modules(*get_settings().AUTODISCOVER)

@@ -1,0 +1,114 @@
+"""The one settings object: every key of `DJANGO_JOBS` with its type, default and meaning.
+
+Reads Django's settings when a value is first asked for; checks report what is wrong with
+them, with the key named.
+"""
+
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+
+from django_jobs.registry import nearest
+
+NAME = "DJANGO_JOBS"
+
+
+def _meaning(text: str, default: Any, *, low: float | None = None, high: float | None = None) -> Any:
+    metadata = {"meaning": text, "low": low, "high": high}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The values of `DJANGO_JOBS`. Times are seconds, sizes are bytes."""
+
+    DATABASE: str = _meaning("alias of the database that holds the jobs", "default")
+    QUEUES: list[str] = _meaning("allowed queue names; empty: any name", [])
+    AUTODISCOVER: list[str] = _meaning("modules searched for jobs in every app", ["jobs"])
+    THREADS: int | None = _meaning(
+        "jobs at once per process; None: 10 on PostgreSQL, 4 on SQLite", None, low=1, high=500
+    )
+    ASYNC: int = _meaning("async jobs at once per process", 100, low=1, high=10_000)
+    MAX_ATTEMPTS: int = _meaning("attempts of a job without max_attempts", 4, low=1, high=100)
+    MAX_LOST: int = _meaning("worker deaths that a job survives", 3, low=0, high=100)
+    LEASE: float = _meaning("how long a silent worker keeps its jobs", 60.0, low=0.5)
+    POLL_INTERVAL: float = _meaning("longest wait between two looks for jobs", 1.0, low=0.01)
+    SHUTDOWN_GRACE: float = _meaning("how long running jobs may go on at a stop", 30.0, low=0)
+    MAX_ARGUMENTS: int = _meaning("size limit of a job's arguments", 64 * 1024, low=100)
+    MAX_RESULT: int = _meaning("size limit of a job's result", 256 * 1024, low=100)
+    RETENTION_SUCCESSFUL: float = _meaning("days that successful jobs are kept", 7.0, low=0)
+    RETENTION_FAILED: float = _meaning("days that failed and cancelled jobs are kept", 30.0, low=0)
+    UNKNOWN_JOB_PATIENCE: float = _meaning(
+        "how long a job waits for a worker that knows its name", 3600.0, low=0
+    )
+    LISTEN: bool = _meaning("wake workers by LISTEN/NOTIFY (PostgreSQL)", True)
+    POOLED: bool = _meaning("a transaction pooler such as PgBouncer is in between", False)
+    LOG_JOBS: str = _meaning('"folded" (above 200 jobs a second) or "all"', "folded")
+    WARN_NO_WORKER: float = _meaning("age of the newest sign of a worker that is suspicious", 60.0)
+
+    @property
+    def extend_interval(self) -> float:
+        """Seconds between two extensions of the leases: a quarter of the lease."""
+        return self.LEASE / 4
+
+
+def problems(values: Any) -> list[tuple[str, str]]:
+    """Return (check id, message) for each thing that is wrong with `values`."""
+    if not isinstance(values, dict):
+        return [("E002", f"{NAME} must be a dict, not {type(values).__name__}.")]
+    known = {item.name: item for item in fields(Settings)}
+    found: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if key not in known:
+            match = nearest(str(key), list(known))
+            hint = f' Did you mean "{match}"?' if match else ""
+            found.append(("E001", f'{NAME}: unknown key "{key}".{hint}'))
+        elif problem := _problem(known[key], value):
+            found.append(("E002", f'{NAME}["{key}"] {problem}'))
+    return found
+
+
+@cache
+def get_settings() -> Settings:
+    """Return the settings; keys that are unknown or wrong keep their default (see the checks)."""
+    values = getattr(django_settings, NAME, {})
+    known = {item.name: item for item in fields(Settings)}
+    if not isinstance(values, dict):
+        return Settings()
+    usable = {
+        key: value for key, value in values.items() if key in known and not _problem(known[key], value)
+    }
+    return Settings(**usable)
+
+
+def _problem(item: Any, value: Any) -> str | None:
+    kind, low, high = str(item.type), item.metadata["low"], item.metadata["high"]
+    if value is None:
+        return None if "None" in kind else "must not be None."
+    if kind.startswith("list"):
+        fits = isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
+        return None if fits else "must be a list of texts."
+    if kind == "bool" or isinstance(value, bool):
+        return None if kind == "bool" and isinstance(value, bool) else f"must be of type {kind}."
+    if kind == "str":
+        return None if isinstance(value, str) else "must be a text."
+    if not isinstance(value, int if kind.startswith("int") else (int, float)):
+        return f"must be of type {kind.removesuffix(' | None')}, got {value!r}."
+    if low is not None and value < low:
+        return f"must be at least {low}, got {value!r}."
+    if high is not None and value > high:
+        return f"must be at most {high}, got {value!r}."
+    return None
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == NAME:
+        get_settings.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="django_jobs.conf")

@@ -1,0 +1,87 @@
+"""Every public exception. The docstring says what it means; the message says what to do."""
+
+from datetime import datetime, timedelta
+
+
+class JobError(Exception):
+    """The base of every error that this package raises about a job."""
+
+
+class JobNotFound(JobError, LookupError):
+    """No job of that name is declared."""
+
+
+class NotAJob(JobError, TypeError):
+    """The object is a plain function; it has no `@job` above it."""
+
+
+class InvalidQueue(JobError, ValueError):
+    """The queue is not among the project's `QUEUES`."""
+
+
+class ArgumentsTooLarge(JobError, ValueError):
+    """The arguments of a job take more room than `MAX_ARGUMENTS` allows."""
+
+
+class ResultTooLarge(JobError, ValueError):
+    """The result of a job takes more room than `MAX_RESULT` allows."""
+
+
+class ResultNotStorable(JobError, TypeError):
+    """The job returned something that JSON cannot hold."""
+
+
+class WaitTimeout(JobError, TimeoutError):
+    """`wait()` ended before the job did."""
+
+
+class JobFailed(JobError):
+    """The job whose result was asked for has failed or was cancelled."""
+
+
+class JobNotFinished(JobError):
+    """The job whose result was asked for has not ended yet."""
+
+
+class NonRetriable(Exception):  # noqa: N818 - raised by users, reads as an order
+    """Raise it in a job: the job fails now, whatever attempts are left."""
+
+
+class RetryAfter(Exception):  # noqa: N818
+    """Raise it in a job: this attempt failed, run again at `when`.
+
+    `when` is a number of seconds, a timedelta or an aware datetime; the wait is held
+    between 1 second and 24 hours. The attempt counts. Raises ValueError for a naive datetime.
+    """
+
+    def __init__(self, when: float | timedelta | datetime, message: str = "") -> None:
+        self.when = _aware(when)
+        super().__init__(message or f"Retry after {when}")
+
+
+class Snooze(Exception):  # noqa: N818
+    """Raise it in a job: not now, run again at `when`; no attempt is used.
+
+    `when` is a number of seconds, a timedelta or an aware datetime. Raises ValueError for a
+    naive datetime.
+    """
+
+    def __init__(self, when: float | timedelta | datetime) -> None:
+        self.when = _aware(when)
+        super().__init__(f"Snoozed: {when}")
+
+
+class Cancel(Exception):  # noqa: N818
+    """Raise it in a job: the job is cancelled and never retried by itself."""
+
+    def __init__(self, reason: str = "") -> None:
+        self.reason = reason
+        super().__init__(reason or "Cancelled by the job itself")
+
+
+def _aware(when: float | timedelta | datetime) -> float | timedelta | datetime:
+    if isinstance(when, datetime) and when.tzinfo is None:
+        raise ValueError(
+            f"{when!r} is naive (no time zone). Use timezone.now() + timedelta(…)."
+        )
+    return when

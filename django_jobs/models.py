@@ -1,0 +1,263 @@
+"""The records: fields, constraints, indexes. Every `help_text` is an entry of the data dictionary.
+
+Models describe; engines write. Nobody assigns `state` here or saves one of these rows by
+hand, and no property writes. Every index of `Job` costs each job something; each one here has
+a measured reason (docs/performance.md).
+"""
+
+import json
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+
+from django_jobs.states import FINAL, LIVE, RunOutcome, State, as_choices, label
+
+
+class IdListField(models.Field):  # type: ignore[type-arg]
+    """A list of ids: `bigint[]` on PostgreSQL, JSON text elsewhere."""
+
+    def db_type(self, connection: Any) -> str:
+        """Return the column's type on `connection`."""
+        return "bigint[]" if connection.vendor == "postgresql" else "text"
+
+    def from_db_value(self, value: Any, _expression: Any, _connection: Any) -> list[int]:
+        """Return the stored value as a list."""
+        return json.loads(value) if isinstance(value, str) else list(value or ())
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:  # noqa: FBT001, FBT002, ARG002 - Django's signature
+        """Return `value` as the driver of `connection` takes it."""
+        ids = [int(item) for item in value or ()]
+        return ids if connection.vendor == "postgresql" else json.dumps(ids)
+
+
+class Job(models.Model):
+    """One enqueued call: what to do, and where it stands."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=255, help_text="Name of the definition: module and function.")
+    queue = models.CharField(max_length=64, default="default", help_text="Queue it waits in.")
+    priority = models.SmallIntegerField(default=0, help_text="−100 … 100, the bigger the sooner.")
+    args = models.JSONField(default=list, help_text="Positional arguments.")
+    kwargs = models.JSONField(default=dict, help_text="Keyword arguments.")
+    state = models.CharField(
+        max_length=10, choices=as_choices(State), default=State.READY, help_text="Where it stands."
+    )
+    run_at = models.DateTimeField(help_text="Not before this instant; in READY its place in line.")
+    attempt = models.SmallIntegerField(
+        default=0, db_default=0, help_text="Number of the newest attempt that counts."
+    )
+    max_attempts = models.SmallIntegerField(default=4, help_text="Attempts it may use up.")
+    lost_count = models.SmallIntegerField(
+        default=0, db_default=0, help_text="Workers that died under it."
+    )
+    max_lost = models.SmallIntegerField(default=3, help_text="Worker deaths it survives.")
+    claim_id = models.BigIntegerField(null=True, help_text="The claim it runs under: the fencing token.")
+    enqueued_at = models.DateTimeField(help_text="When enqueue() wrote it.")
+    started_at = models.DateTimeField(null=True, help_text="When it was last claimed.")
+    finished_at = models.DateTimeField(null=True, help_text="When it reached a final state.")
+    cancel_requested_at = models.DateTimeField(null=True, help_text="When somebody asked it to stop.")
+    fingerprint = models.CharField(
+        max_length=16, default="", db_default="", help_text="Groups failures of one kind."
+    )
+    unique_key = models.CharField(
+        max_length=255, null=True, help_text="No second live job may carry this key."
+    )
+    unknown_since = models.DateTimeField(null=True, help_text="Since when no worker knows its name.")
+    deadline_at = models.DateTimeField(null=True, help_text="Not started by then: not worth starting.")
+    concurrency_key = models.CharField(
+        max_length=255, null=True, help_text="Jobs of one key share a limit."
+    )
+    schedule_id = models.BigIntegerField(null=True, help_text="The schedule that made it.")
+    planned_at = models.DateTimeField(null=True, help_text="The planned time it stands for.")
+    waiting_for = models.CharField(max_length=255, null=True, help_text="The event or job it waits for.")
+    version = models.CharField(
+        max_length=64, default="", db_default="", help_text="Code version that enqueued it."
+    )
+    metadata = models.JSONField(null=True, help_text="Free data that travels with it.")
+
+    class Meta:
+        db_table = "django_jobs_job"
+        ordering = ["-id"]
+        permissions = [("view_job_payload", "Can view arguments, results and logs of jobs")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state=State.RUNNING, claim_id__isnull=False)
+                | (~Q(state=State.RUNNING) & Q(claim_id__isnull=True)),
+                name="django_jobs_job_running_has_claim",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=sorted(FINAL), finished_at__isnull=False)
+                | (~Q(state__in=sorted(FINAL)) & Q(finished_at__isnull=True)),
+                name="django_jobs_job_final_is_finished",
+            ),
+            models.UniqueConstraint(
+                fields=["unique_key"],
+                condition=Q(state__in=sorted(LIVE), unique_key__isnull=False),
+                name="django_jobs_job_unique_live",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                F("queue"),
+                F("priority").desc(),
+                F("run_at"),
+                F("id"),
+                condition=Q(state=State.READY),
+                name="django_jobs_job_ready",
+            ),
+            models.Index(
+                fields=["run_at"],
+                condition=Q(state__in=[State.SCHEDULED, State.WAITING]),
+                name="django_jobs_job_due",
+            ),
+            models.Index(
+                fields=["finished_at"], condition=Q(state=State.FAILED), name="django_jobs_job_failed"
+            ),
+            models.Index(
+                fields=["fingerprint", "finished_at"],
+                condition=Q(state=State.FAILED),
+                name="django_jobs_job_failed_alike",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.short_name} #{self.pk}"
+
+    @property
+    def short_name(self) -> str:
+        """The function's name without its module."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def label(self) -> str:
+        """The state in the word that people read."""
+        return label(self.state, self.attempt, cancel_requested=bool(self.cancel_requested_at))
+
+
+class JobRun(models.Model):
+    """One attempt that has ended: written once, by whoever ended it."""
+
+    id = models.BigAutoField(primary_key=True)
+    job = models.ForeignKey(
+        Job,
+        on_delete=models.DO_NOTHING,
+        related_name="runs",
+        db_constraint=False,
+        db_index=False,
+        help_text="The job; the unique index on (job, claim) serves the look-up.",
+    )
+    claim_id = models.BigIntegerField(help_text="The claim it ran under.")
+    attempt = models.SmallIntegerField(help_text="Number of the attempt; numbers can repeat.")
+    outcome = models.CharField(max_length=10, choices=as_choices(RunOutcome), help_text="How it ended.")
+    started_at = models.DateTimeField(null=True, help_text="When it began; empty when unknown.")
+    finished_at = models.DateTimeField(help_text="When it ended.")
+    worker = models.CharField(max_length=128, default="", help_text="Name of the worker.")
+    result = models.JSONField(null=True, help_text="What the function returned.")
+    error_type = models.CharField(max_length=255, default="", help_text="Class of the exception.")
+    error = models.CharField(max_length=255, default="", help_text="First line of the message.")
+    error_text = models.TextField(default="", help_text="The whole message.")
+    traceback = models.TextField(default="", help_text="Where it was raised; values masked.")
+    fingerprint = models.CharField(max_length=16, default="", help_text="Groups failures of one kind.")
+    log = models.TextField(default="", help_text="The last log lines of the run.")
+    fenced_at = models.DateTimeField(
+        null=True, help_text="When a worker that had lost the claim reported after all."
+    )
+
+    class Meta:
+        db_table = "django_jobs_job_run"
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "claim_id"], name="django_jobs_job_run_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt} of job #{self.job_id}: {self.outcome}"
+
+
+class Claim(models.Model):
+    """The lease on one claimed batch. Its id is the fencing token of the jobs under it."""
+
+    id = models.BigAutoField(primary_key=True)
+    worker = models.CharField(max_length=128, help_text="Name of the worker that holds it.")
+    expires_at = models.DateTimeField(help_text="After this instant the jobs may be taken away.")
+    job_ids = IdListField(default=list, help_text="The jobs still under it; the list only shrinks.")
+    cancel_ids = IdListField(default=list, help_text="Those of them that were asked to stop.")
+
+    class Meta:
+        db_table = "django_jobs_claim"
+
+    def __str__(self) -> str:
+        return f"claim {self.pk} of {self.worker}"
+
+
+class Queue(models.Model):
+    """A queue that was seen, and whether it is paused."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=64, unique=True, help_text="Its name.")
+    paused_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is paused.")
+    paused_by = models.CharField(max_length=150, default="", blank=True, help_text="Who paused it.")
+    paused_reason = models.CharField(max_length=255, default="", blank=True, help_text="Why.")
+    paused_until = models.DateTimeField(null=True, blank=True, help_text="When it resumes by itself.")
+
+    class Meta:
+        db_table = "django_jobs_queue"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Worker(models.Model):
+    """A worker process, for people to see. No correctness hangs on it."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=128, unique=True, help_text="Host, process and boot.")
+    queues = models.JSONField(default=list, help_text="Queues it serves; empty: all of them.")
+    processes = models.SmallIntegerField(default=1, help_text="Processes that run jobs.")
+    threads = models.SmallIntegerField(default=0, help_text="Jobs at once per process.")
+    version = models.CharField(max_length=64, default="", help_text="Code version it runs.")
+    started_at = models.DateTimeField(help_text="When it started.")
+    beat_at = models.DateTimeField(help_text="Its newest sign of life.")
+
+    class Meta:
+        db_table = "django_jobs_worker"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class JobProgress(models.Model):
+    """How far a job is, for the jobs that say so."""
+
+    job_id = models.BigIntegerField(primary_key=True, help_text="The job.")
+    done = models.BigIntegerField(default=0, help_text="Steps done.")
+    total = models.BigIntegerField(null=True, help_text="Steps in all, when known.")
+    note = models.CharField(max_length=255, default="", help_text="What it is doing.")
+    updated_at = models.DateTimeField(help_text="When it last said so.")
+
+    class Meta:
+        db_table = "django_jobs_job_progress"
+        verbose_name_plural = "job progress"
+
+    def __str__(self) -> str:
+        return f"{self.done}/{self.total or '?'} of job #{self.job_id}"
+
+
+class JobLog(models.Model):
+    """A log line of a run that is still going on; moved to the run when it ends."""
+
+    id = models.BigAutoField(primary_key=True)
+    job_id = models.BigIntegerField(db_index=True, help_text="The job.")
+    claim_id = models.BigIntegerField(help_text="The claim of the run that wrote it.")
+    at = models.DateTimeField(help_text="When it was written.")
+    line = models.TextField(help_text="The line; values masked.")
+
+    class Meta:
+        db_table = "django_jobs_job_log"
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.line

@@ -1,0 +1,75 @@
+"""Maps names to definitions, and nothing else: a row's name is looked up here, never imported."""
+
+import difflib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from django_jobs.exceptions import JobNotFound
+
+if TYPE_CHECKING:
+    from django_jobs.definitions import JobDefinition
+
+    Definition = JobDefinition[Any, Any]
+
+_definitions: dict[str, "Definition"] = {}
+_aliases: dict[str, str] = {}
+_doubles: list[tuple[str, str, str]] = []
+
+
+def register(definition: "Definition") -> None:
+    """Add `definition` under its name and its aliases.
+
+    A second function under one name replaces the first, as an import does on reload; the
+    system check E008 reports it when both come from different places.
+    """
+    known = _definitions.get(definition.name)
+    if known is not None and known.source != definition.source:
+        _doubles.append((definition.name, known.source, definition.source))
+    _definitions[definition.name] = definition
+    for alias in definition.aliases:
+        _aliases[alias] = definition.name
+
+
+def unregister(name: str) -> None:
+    """Forget the definition called `name` (for tests)."""
+    definition = _definitions.pop(name, None)
+    for alias in definition.aliases if definition else ():
+        _aliases.pop(alias, None)
+
+
+def find(name: str) -> "Definition | None":
+    """Return the definition called `name`, or `None`."""
+    return _definitions.get(name) or _definitions.get(_aliases.get(name, ""))
+
+
+def get(name: str) -> "Definition":
+    """Return the definition called `name`; raises JobNotFound with the nearest name."""
+    definition = find(name)
+    if definition is None:
+        raise JobNotFound(
+            f'no job "{name}".{_did_you_mean(name)} Jobs are found in the module jobs.py of '
+            "every installed app; see them with: python manage.py jobs definitions"
+        )
+    return definition
+
+
+def definitions() -> Iterator["Definition"]:
+    """Yield every definition in the order of their names."""
+    for name in sorted(_definitions):
+        yield _definitions[name]
+
+
+def doubles() -> list[tuple[str, str, str]]:
+    """Return (name, first place, second place) of each name that was declared twice."""
+    return list(_doubles)
+
+
+def nearest(name: str, names: Iterator[str] | list[str]) -> str | None:
+    """Return the one of `names` that `name` was most likely meant to be."""
+    matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def _did_you_mean(name: str) -> str:
+    match = nearest(name, list(_definitions))
+    return f' Did you mean "{match}"?' if match else ""

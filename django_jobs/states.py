@@ -1,0 +1,186 @@
+"""Owns what a job can be and how it moves from one state to the next.
+
+Decides only: it reads no clock, opens no connection, writes no row. Engines write
+what is decided here, and nobody else assigns a state.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """Where a job stands. Four of the names are Django's own (`django.tasks`)."""
+
+    SCHEDULED = "SCHEDULED"
+    READY = "READY"
+    RUNNING = "RUNNING"
+    WAITING = "WAITING"
+    SUCCESSFUL = "SUCCESSFUL"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+FINAL = frozenset({State.SUCCESSFUL, State.FAILED, State.CANCELLED})
+LIVE = frozenset(State) - FINAL
+IDLE = frozenset({State.SCHEDULED, State.READY, State.WAITING})
+
+MOVES: dict[State, frozenset[State]] = {
+    State.SCHEDULED: frozenset({State.READY, State.CANCELLED}),
+    State.READY: frozenset({State.CANCELLED}),
+    State.WAITING: frozenset({State.CANCELLED}),
+    State.RUNNING: frozenset({State.READY, State.CANCELLED}),
+    State.SUCCESSFUL: frozenset({State.READY}),
+    State.FAILED: frozenset({State.READY}),
+    State.CANCELLED: frozenset({State.READY}),
+}
+"""What an operator may do to a job in each state (the worker's moves are `after_run`)."""
+
+
+class RunOutcome(StrEnum):
+    """How one attempt ended, as its `JobRun` records it."""
+
+    SUCCESSFUL = "successful"
+    FAILED = "failed"
+    RETRIED = "retried"
+    SNOOZED = "snoozed"
+    SUSPENDED = "suspended"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+    LOST = "lost"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRecord:
+    """An exception, already reduced to text that is safe to store."""
+
+    type: str
+    message: str
+    text: str
+    traceback: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """When a job may run again: a number of seconds from the end of its run, or an instant.
+
+    Seconds are added by the database to its own clock, so that a worker whose clock is
+    wrong does not move them; an instant is what the user asked for and is stored as it is.
+    """
+
+    seconds: float = 0.0
+    instant: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The function returned; `result` is its value as JSON text, `None` for nothing."""
+
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The function raised. Without `again` the job is final."""
+
+    error: ErrorRecord
+    again: Later | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The run exceeded its time limit. Without `again` the job is final."""
+
+    error: ErrorRecord
+    again: Later | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snoozed:
+    """The function asked to be run later, at no cost."""
+
+    until: Later
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """The function waits inside a step for an instant or an event, at no cost."""
+
+    until: Later | None
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The job was cancelled, by itself or because it was asked to stop."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The worker shut down under the job; it runs again elsewhere, at no cost."""
+
+
+Outcome = Succeeded | Raised | TimedOut | Snoozed | Suspended | Stopped | Interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What an engine has to write when a run has ended."""
+
+    to: State
+    outcome: RunOutcome
+    counts: bool = True
+    again: Later | None = None
+    result: str | None = None
+    error: ErrorRecord | None = None
+    reason: str = ""
+    event: str | None = None
+
+
+def after_run(outcome: Outcome) -> Transition:
+    """Return the one transition that `outcome` leads to."""
+    match outcome:
+        case Succeeded(result):
+            return Transition(State.SUCCESSFUL, RunOutcome.SUCCESSFUL, result=result)
+        case Raised(error, None):
+            return Transition(State.FAILED, RunOutcome.FAILED, error=error)
+        case Raised(error, again):
+            return Transition(State.SCHEDULED, RunOutcome.RETRIED, again=again, error=error)
+        case TimedOut(error, again):
+            to = State.FAILED if again is None else State.SCHEDULED
+            return Transition(to, RunOutcome.TIMED_OUT, again=again, error=error)
+        case Snoozed(until):
+            return Transition(State.SCHEDULED, RunOutcome.SNOOZED, counts=False, again=until)
+        case Suspended(until, event):
+            return Transition(
+                State.WAITING, RunOutcome.SUSPENDED, counts=False, again=until, event=event
+            )
+        case Stopped(reason):
+            return Transition(State.CANCELLED, RunOutcome.CANCELLED, reason=reason)
+        case Interrupted():
+            return Transition(State.READY, RunOutcome.RELEASED, counts=False)
+
+
+def may_move(state: State | str, to: State) -> bool:
+    """Say whether an operator may move a job from `state` to `to`."""
+    return to in MOVES[State(state)]
+
+
+def label(state: State | str, attempt: int, *, cancel_requested: bool = False) -> str:
+    """Return the word people read for a state: a finer one than the seven stored ones."""
+    state = State(state)
+    if state is State.RUNNING and cancel_requested:
+        return "stopping"
+    if state is State.SCHEDULED and attempt > 0:
+        return "retrying"
+    return state.value.lower()
+
+
+def as_choices(names: type[StrEnum]) -> list[tuple[str, Any]]:
+    """Return the members of `names` as the choices of a model field."""
+    return [(member.value, member.value.lower().replace("_", " ")) for member in names]
