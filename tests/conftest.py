@@ -1,0 +1,81 @@
+"""What all tests share: a clock that stands still, clean registries, the database's address."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connections
+
+from django_jobs import clock, conf, registry
+from example_project import postgres
+
+NOON = datetime(2030, 1, 15, 12, 0, tzinfo=UTC)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Skip what needs a PostgreSQL that is not there, and say so."""
+    reason = django_settings.NO_POSTGRESQL
+    for item in items:
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+        elif item.get_closest_marker("postgresql") and django_settings.ENGINE != "postgresql":
+            item.add_marker(pytest.mark.skip(reason="only on PostgreSQL"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Make a run without its database impossible to overlook."""
+    if django_settings.NO_POSTGRESQL:
+        terminalreporter.section("POSTGRESQL WAS NOT TESTED", sep="!", red=True, bold=True)
+        terminalreporter.line(django_settings.NO_POSTGRESQL)
+
+
+@pytest.fixture
+def frozen_clock():
+    """Freeze the package's clock at noon of 15 January 2030; `advance()` moves it."""
+    with clock.frozen(NOON) as standing:
+        yield standing
+
+
+@pytest.fixture(autouse=True)
+def _clean_registry(monkeypatch):
+    """Forget the jobs that a test declared."""
+    for name in ("_definitions", "_aliases", "_doubles"):
+        monkeypatch.setattr(registry, name, getattr(registry, name).copy())
+
+
+@pytest.fixture(autouse=True)
+def _fresh_settings():
+    """Read `DJANGO_JOBS` anew in the next test."""
+    yield
+    conf.get_settings.cache_clear()
+
+
+@pytest.fixture
+def worker_environment(transactional_db):
+    """Return the environment in which a child process sees this test's database.
+
+    Use it as `subprocess.Popen([sys.executable, "-m", "django", "runworker"], env=…)`. The
+    test needs committed rows, hence `transactional_db`.
+    """
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "TEST_DATABASE_NAME": str(connections["default"].settings_dict["NAME"]),
+        "TEST_OTHER_NAME": str(connections["other"].settings_dict["NAME"]),
+    }
+
+
+@pytest.fixture
+def own_postgresql():
+    """Start a PostgreSQL server that this test may crash: `halt()`, `resume()`, `settings()`.
+
+    Its commits survive the crash, unlike those of the server that the suite runs on.
+    """
+    if django_settings.ENGINE != "postgresql":
+        pytest.skip("only on PostgreSQL")
+    server = postgres.start(durable=True, source=os.environ.get("TEST_POSTGRES", "auto"))
+    yield server
+    server.stop()
