@@ -24,6 +24,10 @@ class Clock:
         """Return seconds that never run backwards."""
         return time.monotonic()
 
+    def sleep(self, seconds: float) -> None:
+        """Return after `seconds`."""
+        time.sleep(seconds)
+
 
 class FrozenClock(Clock):
     """A clock that stands still until it is told to move."""
@@ -45,6 +49,10 @@ class FrozenClock(Clock):
     def monotonic(self) -> float:
         """Return the seconds by which the clock was moved."""
         return self._elapsed
+
+    def sleep(self, seconds: float) -> None:
+        """Return at once; the frozen instant is `seconds` later."""
+        self.advance(timedelta(seconds=seconds))
 
     def advance(self, by: timedelta) -> None:
         """Move the clock on (or back) by `by`."""
@@ -68,6 +76,11 @@ def now_or_none() -> datetime | None:
 def monotonic() -> float:
     """Return seconds that never run backwards."""
     return _clock.monotonic()
+
+
+def sleep(seconds: float) -> None:
+    """Return after `seconds`."""
+    _clock.sleep(seconds)
 
 
 @contextmanager

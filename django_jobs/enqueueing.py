@@ -1,0 +1,211 @@
+"""Writes jobs: checks the call, inserts on the caller's connection, announces after commit.
+
+A job enqueued inside `atomic()` exists when that transaction commits, and never if it does
+not. When the jobs live in another database than "default" and a transaction is open on
+"default", the insert waits for that commit; until then the handle has no id.
+"""
+
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from asgiref.sync import sync_to_async
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+
+from django_jobs import clock, registry
+from django_jobs.announcements import announce
+from django_jobs.conf import get_settings
+from django_jobs.engines import get_engine
+from django_jobs.engines.base import NewJob
+from django_jobs.exceptions import JobError, NotAJob
+from django_jobs.handles import JobHandle, running_job
+from django_jobs.options import check_queue
+from django_jobs.serializers import dump_arguments
+from django_jobs.signals import job_enqueued
+from django_jobs.states import Later, State
+
+if TYPE_CHECKING:
+    from django_jobs.definitions import JobDefinition
+
+    Definition = JobDefinition[Any, Any]
+
+__all__ = ["Call", "JobHandle", "aenqueue", "enqueue", "enqueue_many", "running_job"]
+
+Call = tuple[Any, ...] | Mapping[str, Any]
+"""Arguments of one call: a tuple by place, a dict by name, or both as `((…), {…})`."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+@overload
+def enqueue(
+    definition: "JobDefinition[P, Awaitable[T]]", /, *args: P.args, **kwargs: P.kwargs
+) -> JobHandle[T]: ...
+@overload
+def enqueue(
+    definition: "JobDefinition[P, R]", /, *args: P.args, **kwargs: P.kwargs
+) -> JobHandle[R]: ...
+@overload
+def enqueue(definition: str, /, *args: Any, **kwargs: Any) -> JobHandle[Any]: ...
+def enqueue(definition: Any, /, *args: Any, **kwargs: Any) -> JobHandle[Any]:
+    """Write a job of `definition` (or of the job of that name) with these arguments.
+
+    Joins the caller's transaction. Raises, and writes nothing: TypeError for arguments that the
+    function does not take or JSON cannot hold, ArgumentsTooLarge, InvalidQueue, JobNotFound for
+    an unknown name, NotAJob for a plain function. A taken unique key raises nothing: the handle
+    is the existing job's, with `created=False`.
+    """
+    return enqueue_one(_resolve(definition), args, kwargs)
+
+
+@overload
+async def aenqueue(
+    definition: "JobDefinition[P, Awaitable[T]]", /, *args: P.args, **kwargs: P.kwargs
+) -> JobHandle[T]: ...
+@overload
+async def aenqueue(
+    definition: "JobDefinition[P, R]", /, *args: P.args, **kwargs: P.kwargs
+) -> JobHandle[R]: ...
+@overload
+async def aenqueue(definition: str, /, *args: Any, **kwargs: Any) -> JobHandle[Any]: ...
+async def aenqueue(definition: Any, /, *args: Any, **kwargs: Any) -> JobHandle[Any]:
+    """Do what `enqueue` does, from async code."""
+    return await aenqueue_one(_resolve(definition), args, kwargs)
+
+
+@overload
+def enqueue_many(
+    definition: "JobDefinition[..., Awaitable[T]]", calls: Iterable[Call], /
+) -> list[JobHandle[T]]: ...
+@overload
+def enqueue_many(
+    definition: "JobDefinition[..., R]", calls: Iterable[Call], /
+) -> list[JobHandle[R]]: ...
+@overload
+def enqueue_many(definition: str, calls: Iterable[Call], /) -> list[JobHandle[Any]]: ...
+def enqueue_many(definition: Any, calls: Iterable[Call], /) -> list[JobHandle[Any]]:
+    """Write one job per call, all or none, and return their handles in the same order.
+
+    A call is a tuple of arguments by place, a dict of arguments by name, or a pair of both.
+    Raises as `enqueue` does, with the number of the call (from 0).
+    """
+    return enqueue_all(_resolve(definition), calls)
+
+
+def enqueue_one(
+    definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> JobHandle[Any]:
+    """Write one job of `definition`."""
+    _check_place(definition)
+    return _write([_build(definition, args, kwargs)])[0]
+
+
+aenqueue_one = sync_to_async(enqueue_one)
+"""Do what `enqueue_one` does, from async code."""
+
+
+def enqueue_all(definition: "Definition", calls: Iterable[Call]) -> list[JobHandle[Any]]:
+    """Write a job of `definition` per call, all or none."""
+    _check_place(definition)
+    jobs = []
+    for number, call in enumerate(calls):
+        try:
+            jobs.append(_build(definition, *_split(call)))
+        except (TypeError, ValueError) as problem:
+            raise type(problem)(f"Call {number}: {problem}") from None
+    return _write(jobs) if jobs else []
+
+
+def _resolve(definition: Any) -> "Definition":
+    if isinstance(definition, str):
+        return registry.get(definition)
+    if hasattr(definition, "parameters"):
+        found: Definition = definition
+        return found
+    if callable(definition) and hasattr(definition, "__qualname__"):
+        raise NotAJob(
+            f"{definition.__module__}.{definition.__qualname__} is a plain function. "
+            "Put @job above it, or call it directly."
+        )
+    raise NotAJob(f"enqueue() takes a job or the name of one, not {definition!r}.")
+
+
+def _check_place(definition: "Definition") -> None:
+    if get_settings().QUEUES:
+        check_queue(definition.queue, definition.name)
+    if definition.__module__ == "__main__":
+        raise JobError(
+            f"{definition.name} is declared in __main__, where no worker can find it. Move it to "
+            "the jobs.py of an installed app. Nothing was enqueued."
+        )
+
+
+def _split(call: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    if isinstance(call, Mapping):
+        return (), call
+    if not isinstance(call, tuple):
+        raise TypeError(
+            f"a call is a tuple or a dict of arguments, got {call!r}. For one argument: "
+            f"({call!r},). Nothing was enqueued."
+        )
+    match call:  # a tuple cannot be an argument, so that a pair of tuple and dict is no riddle
+        case (tuple() as args, dict() as kwargs):
+            return args, kwargs
+        case _:
+            return call, {}
+
+
+def _build(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
+    parameters = definition.parameters
+    parameters.check(args, kwargs)
+    limit = get_settings().MAX_ARGUMENTS
+    texts = dump_arguments(parameters.job, args, kwargs, parameters.positional, limit)
+    return NewJob(
+        name=definition.name,
+        queue=definition.queue,
+        args=texts[0],
+        kwargs=texts[1],
+        priority=definition.priority,
+        later=_later(definition),
+        max_attempts=definition.max_attempts,
+        max_lost=definition.max_lost,
+        unique_key=definition.unique_key,
+    )
+
+
+def _later(definition: "Definition") -> Later | None:
+    run_after = definition.run_after
+    if run_after is None:
+        return None
+    if isinstance(run_after, timedelta):
+        seconds = run_after.total_seconds()
+        return Later(seconds=seconds) if seconds > 0 else None
+    return Later(instant=run_after) if run_after > clock.now() else None
+
+
+def _write(jobs: Sequence[NewJob]) -> list[JobHandle[Any]]:
+    alias = get_settings().DATABASE
+    handles: list[JobHandle[Any]] = [
+        JobHandle(job.name, State.SCHEDULED if job.later else State.READY) for job in jobs
+    ]
+    if alias != DEFAULT_DB_ALIAS and connections[DEFAULT_DB_ALIAS].in_atomic_block:
+        transaction.on_commit(partial(_insert, alias, jobs, handles))
+    else:
+        _insert(alias, jobs, handles)
+    return handles
+
+
+def _insert(alias: str, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
+    written = get_engine(alias).insert(jobs, clock.now_or_none())
+    for handle, (job_id, created) in zip(handles, written, strict=True):
+        handle.fill(job_id, created=created)
+    fresh = [handle for handle in handles if handle.created]
+    if not fresh:
+        return
+    announce(alias, {jobs[0].queue}, fresh[0].id)
+    if job_enqueued.has_listeners(fresh[0].name):
+        for handle in fresh:
+            job_enqueued.send_robust(sender=handle.name, handle=handle)
