@@ -1,0 +1,1 @@
+"""A small shop that mails its customers: django_jobs on a real task."""

@@ -1,0 +1,53 @@
+"""The shop's jobs. This module is found by its name, as `admin.py` is."""
+
+from anymail.exceptions import AnymailRecipientsRefused
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import transaction
+
+from django_jobs import Backoff, JobContext, enqueue_many, job
+from example_project.shop import mail
+from example_project.shop.models import Campaign, Customer, Recipient, SentMail
+
+
+@job(queue="mail", never_retry=(ObjectDoesNotExist,))
+def send_campaign(context: JobContext, campaign_id: int) -> dict[str, int]:
+    """Start one mail job per customer; run again, it only adds the customers that are missing.
+
+    All of it in one transaction: a crash in the middle leaves no job behind.
+    """
+    with transaction.atomic():
+        # Two runs at once, after a lost worker for instance, must not both see nobody.
+        campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
+        missing = Customer.objects.exclude(recipient__campaign=campaign).order_by("pk")
+        customers = list(missing.values_list("pk", flat=True))
+        handles = enqueue_many(send_mail_to, [(campaign.pk, customer) for customer in customers])
+        Recipient.objects.bulk_create(
+            Recipient(campaign=campaign, customer_id=customer, job_id=handle.id)
+            for customer, handle in zip(customers, handles, strict=True)
+        )
+    context.log(f"{len(customers)} mails of {campaign.name!r} enqueued")
+    return {"enqueued": len(customers)}
+
+
+@job(
+    queue="mail",
+    max_attempts=4,
+    backoff=Backoff(first=2, cap=60),
+    timeout=20,
+    never_retry=(AnymailRecipientsRefused, ObjectDoesNotExist),
+)
+def send_mail_to(context: JobContext, campaign_id: int, customer_id: int) -> str:
+    """Send one customer the mail of a campaign, unless they have it.
+
+    A job can run twice (its worker may die after the provider took the mail, before the row
+    was written), hence the look before sending; the unique constraint catches what is left.
+    """
+    if SentMail.objects.filter(campaign_id=campaign_id, customer_id=customer_id).exists():
+        return "was sent before"
+    campaign = Campaign.objects.get(pk=campaign_id)
+    customer = Customer.objects.get(pk=customer_id)
+    message_id = mail.send(campaign, customer)
+    SentMail.objects.create(
+        campaign=campaign, customer=customer, attempt=context.attempt, message_id=message_id
+    )
+    return message_id

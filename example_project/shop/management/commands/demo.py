@@ -1,0 +1,172 @@
+"""`manage.py demo`: everything a stranger needs to see django_jobs work, in one command."""
+
+import contextlib
+import http.client
+import os
+import shutil
+import socket
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, call_command
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+
+from django_jobs.models import Worker
+from example_project.shop import campaigns
+from example_project.shop.demo import seed
+from example_project.shop.demo.processes import ChildDied, Group, Stopped
+from example_project.shop.demo.report import Report
+from example_project.shop.models import Customer, Template
+from example_project.shop.progress import progress_of
+from example_project.shop.views import login_token
+
+HOST = "127.0.0.1"
+ONCE_SECONDS = 60
+START_SECONDS = 30
+
+
+class Command(BaseCommand):
+    """Sets the example up, starts web server and worker, and says where to look."""
+
+    help = (
+        "Try django_jobs: set the example up, start a web server and a worker, say where to look."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the command's options."""
+        parser.add_argument("--port", type=int, default=8000, help="port of the web server (8000)")
+        parser.add_argument("--postgres", action="store_true", help="use the bundled PostgreSQL")
+        parser.add_argument("--reset", action="store_true", help="forget all earlier campaigns")
+        parser.add_argument(
+            "--once",
+            action="store_true",
+            help="run one campaign to its end without a browser, print what happened, exit 0 or 1",
+        )
+
+    def handle(self, **options: Any) -> None:
+        """Set up and run; raises CommandError (exit code 1) when something is not right."""
+        if options["postgres"] and not settings.EMBEDDED_POSTGRES:
+            _start_again_on_postgresql()
+        password = self._prepare(reset=options["reset"])
+        try:
+            if options["once"]:
+                self._run_once()
+            else:
+                self._serve(options["port"], password)
+        except ChildDied as error:
+            raise CommandError(str(error)) from error
+
+    def _prepare(self, *, reset: bool) -> str:
+        """Bring the database up to date and fill it; return a new admin's password or ""."""
+        call_command("migrate", interactive=False, verbosity=0)
+        if reset:
+            self._reset()
+        seed.fill()
+        database = settings.DATABASES["default"]
+        self.stdout.write(
+            f"Database {connection.vendor}: {database['NAME']}, "
+            f"{Customer.objects.count()} customers, {Template.objects.count()} templates."
+        )
+        return seed.make_admin()
+
+    def _reset(self) -> None:
+        name = Path(str(settings.DATABASES["default"]["NAME"]))
+        if not settings.EMBEDDED_POSTGRES and name.parent != settings.DATA_DIR:
+            raise CommandError(
+                "--reset empties the example's own databases only, not the one in DATABASE_URL."
+            )
+        call_command("flush", interactive=False, verbosity=0)
+        shutil.rmtree(settings.OUTBOX["folder"], ignore_errors=True)
+
+    def _serve(self, wanted_port: int, password: str) -> None:
+        port = _free_port(wanted_port)
+        if port != wanted_port:
+            self.stdout.write(f"Port {wanted_port} is taken; using {port}.")
+        begun = timezone.now()
+        static = [] if settings.DEBUG else ["--insecure"]  # runserver then serves the style, too
+        with self._children() as children, contextlib.suppress(Stopped):
+            children.start("worker", "runworker")
+            children.start(
+                "web server",
+                "runserver",
+                f"{HOST}:{port}",
+                "--noreload",
+                *static,
+                log=settings.DATA_DIR / "web.log",
+            )
+            if not children.wait_until(lambda: _answers(port), START_SECONDS):
+                raise CommandError(
+                    f"The web server does not answer.\n{children.last_words('web server')}"
+                )
+            children.wait_until(Worker.objects.filter(started_at__gte=begun).exists, 5)
+            self._say_where(port, password)
+            children.wait_until(lambda: False)
+        self.stdout.write("Stopped: web server and worker are gone.")
+
+    def _say_where(self, port: int, password: str) -> None:
+        root = f"http://{HOST}:{port}"
+        jobs = reverse("admin:app_list", args=["django_jobs"])
+        who = f"user {seed.ADMIN}, password {password or 'as printed at the first start'}"
+        if settings.DEBUG:
+            jobs = reverse("shop:enter", args=[login_token(seed.ADMIN)])
+        self.stdout.write(
+            f"\nShop   {root}{reverse('shop:home')}\n"
+            f"Jobs   {root}{jobs}  ({who})\n"
+            "First  press “Send the spring campaign”: 38 mails go out at once, 2 after a retry\n"
+            "Stop   Ctrl-C\n"
+        )
+
+    def _run_once(self) -> None:
+        quick = {"EMAIL_URL": "outbox:", "OUTBOX_LATENCY": "0.02"}
+        with self._children(quick) as children:
+            children.start("worker", "runworker", log=settings.DATA_DIR / "worker.log")
+            template = Template.objects.get(name=next(iter(seed.TEMPLATES)))
+            campaign = campaigns.start(template)
+            try:
+                finished = children.wait_until(lambda: progress_of(campaign).finished, ONCE_SECONDS)
+            except Stopped as error:
+                raise CommandError("Stopped before the campaign was finished.") from error
+            code = children.stop()["worker"]
+            words = children.last_words("worker")
+        report = Report(campaign)
+        self.stdout.write("\n".join(report.lines()))
+        if not finished:
+            raise CommandError(f"Not finished after {ONCE_SECONDS} s. The worker said:\n{words}")
+        if code != 0:
+            raise CommandError(f"The worker ended with exit code {code}:\n{words}")
+        if wrong := [check.text for check in report.checks() if not check.holds]:
+            raise CommandError("Not as it should be: " + "; ".join(wrong))
+
+    def _children(self, changes: dict[str, str] | None = None) -> Group:
+        manage = settings.PROJECT.parent / "manage.py"
+        return Group(manage, {**os.environ, "PYTHONUNBUFFERED": "1", **(changes or {})})
+
+
+def _start_again_on_postgresql() -> None:
+    """Replace this process: the settings choose the database when they are loaded."""
+    connection.close()
+    os.environ["DATABASE_URL"] = "embedded:"
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            return int(probe.getsockname()[1])
+    raise CommandError("There is no free port.")
+
+
+def _answers(port: int) -> bool:
+    connected = http.client.HTTPConnection(HOST, port, timeout=5)
+    with contextlib.closing(connected), contextlib.suppress(OSError):
+        connected.request("GET", "/")
+        return connected.getresponse().status == http.HTTPStatus.OK
+    return False

@@ -1,0 +1,109 @@
+"""Who gets mail, what they get, and who got it."""
+
+import secrets
+from string import Template as Placeholders
+
+from django.db import models
+from django.urls import reverse
+
+
+def _new_key() -> str:
+    return secrets.token_hex(6)
+
+
+class Customer(models.Model):
+    """Somebody who buys here and wants to hear of it."""
+
+    name = models.CharField(max_length=100)
+    email = models.EmailField(unique=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Template(models.Model):
+    """A mail to choose from; `$name` in it becomes the customer's name."""
+
+    name = models.CharField(max_length=100, unique=True)
+    subject = models.CharField(max_length=150)
+    body = models.TextField()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Campaign(models.Model):
+    """One mailing to everybody: keeps the template's text as it was when it was sent."""
+
+    name = models.CharField(max_length=100)
+    subject = models.CharField(max_length=150)
+    body = models.TextField()
+    key = models.CharField(max_length=12, unique=True, default=_new_key, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    job_id = models.BigIntegerField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """Return the address of its page."""
+        return reverse("shop:campaign", args=[self.pk])
+
+    def text_for(self, customer: Customer) -> tuple[str, str]:
+        """Return subject and body as `customer` reads them."""
+        values = {"name": customer.name, "first_name": customer.name.partition(" ")[0]}
+        return (
+            Placeholders(self.subject).safe_substitute(values),
+            Placeholders(self.body).safe_substitute(values),
+        )
+
+
+class Recipient(models.Model):
+    """A customer whom a campaign is for, and the job that mails them.
+
+    Written in the transaction that enqueues the job, so there is never one without the other.
+    """
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="recipients")
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE)
+    job_id = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "customer"], name="shop_recipient_once_per_campaign"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.customer} of {self.campaign}"
+
+
+class SentMail(models.Model):
+    """A mail that the provider has accepted: the reason not to send it again."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="sent_mails")
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE)
+    sent_at = models.DateTimeField(auto_now_add=True)
+    attempt = models.PositiveSmallIntegerField()
+    message_id = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "customer"], name="shop_one_mail_per_campaign_and_customer"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.campaign} to {self.customer}"
