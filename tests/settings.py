@@ -18,6 +18,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from example_project import postgres
 
@@ -26,17 +27,21 @@ NO_POSTGRESQL = ""
 """Why there is no PostgreSQL although the tests were to run on it; they are skipped then."""
 
 
-def _folder():
+def _folder() -> Path:
     if known := os.environ.get("TEST_FOLDER"):
         return Path(known)
     folder = tempfile.mkdtemp(prefix="django_jobs-")
     os.environ["TEST_FOLDER"] = folder
-    owner = os.getpid()
-    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    atexit.register(_remove, folder, os.getpid())
     return Path(folder)
 
 
-def _sqlite(name, given=None):
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sqlite(name: str, given: str | None = None) -> dict[str, Any]:
     path = given or str(FOLDER / f"{name}.sqlite3")
     return {
         "ENGINE": "django.db.backends.sqlite3",
@@ -50,7 +55,7 @@ def _sqlite(name, given=None):
     }
 
 
-def _postgresql(given=None):
+def _postgresql(given: str | None = None) -> dict[str, Any]:
     """Return the settings of the server under test; raises NotAvailable where there is none."""
     if not os.environ.get("TEST_DATABASE_URL"):
         server = postgres.start(source=os.environ.get("TEST_POSTGRES", "auto"))
@@ -61,7 +66,7 @@ def _postgresql(given=None):
     return {**settings, "NAME": given} if given else settings
 
 
-def _default():
+def _default() -> dict[str, Any]:
     given = os.environ.get("TEST_DATABASE_NAME")
     if ENGINE == "sqlite":
         return _sqlite("default", given)
