@@ -151,9 +151,17 @@ class ContextJobDefinition(JobDefinition[P, R_co]):
         return result
 
 
+class Unannotated:
+    """Nothing is of this type, so a parameter that takes it was left without a type."""
+
+
 class JobDecorator(Protocol):
     """What `@job(…)` with options returns."""
 
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Unannotated, ...], R_co], /
+    ) -> JobDefinition[..., R_co]: ...
     @overload
     def __call__(
         self, function: Callable[Concatenate[JobContext, P], R_co], /
@@ -162,6 +170,8 @@ class JobDecorator(Protocol):
     def __call__(self, function: Callable[P, R_co], /) -> JobDefinition[P, R_co]: ...
 
 
+@overload
+def job(function: Callable[Concatenate[Unannotated, ...], R_co], /) -> JobDefinition[..., R_co]: ...
 @overload
 def job(
     function: Callable[Concatenate[JobContext, P], R_co], /
