@@ -158,12 +158,25 @@ class Listener(ABC):
         """Return the queues heard of within `timeout` seconds; empty when there was nothing."""
 
     @abstractmethod
+    def say(self, text: str) -> None:
+        """Notify everybody, this listener included, on the listener's own connection."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close the connection."""
 
 
 class Engine(ABC):
     """All database work of the package, for one kind of database, on one connection."""
+
+    STOP_ASKED = "!stop"
+    """What `notify` says instead of a queue's name when running jobs were asked to stop."""
+
+    ANY_QUEUE = "*"
+    """What `notify` says when every worker should look, whatever queues it serves."""
+
+    breather: float = 0.0
+    """Seconds that a draining worker pauses between transactions, for other writers' sake."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection

@@ -1,0 +1,12 @@
+"""The portable engine: every verb by the ORM. Correct, not fast, and the reference meaning."""
+
+from django_jobs.engines.orm.claiming import Claiming
+from django_jobs.engines.orm.finishing import Finishing
+from django_jobs.engines.orm.inserting import Inserting
+from django_jobs.engines.orm.operating import Operating
+from django_jobs.engines.orm.reporting import Reporting
+from django_jobs.engines.orm.rescuing import Rescuing
+
+
+class ORMEngine(Inserting, Claiming, Finishing, Rescuing, Operating, Reporting):
+    """All verbs, on any database that Django knows."""

@@ -1,0 +1,116 @@
+"""The end of a run: `finish`, and what to say about finishes that changed nothing."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+
+from django_jobs.engines.base import Finish, Finished, Hold
+from django_jobs.engines.endings import is_repeated, job_ending, run_ending
+from django_jobs.engines.orm.rows import Rows
+from django_jobs.models import Job, JobLog, JobRun
+from django_jobs.serializers import load
+from django_jobs.states import RunOutcome
+
+
+class Finishing(Rows):
+    """The verb that ends runs."""
+
+    def finish(
+        self, finishes: Sequence[Finish], worker: str, now: datetime | None = None
+    ) -> Finished:
+        """Write how runs ended, where the claim still holds and nobody has locked the job."""
+        now = self.at(now)
+        ordered = sorted(finishes, key=lambda finish: finish.hold)
+        with self.transaction():
+            applied = self._apply(ordered, worker, now)
+            self.forget_lines(finish for finish in ordered if finish.hold in applied)
+            return self.account(ordered, applied, now)
+
+    def _apply(self, finishes: Sequence[Finish], worker: str, now: datetime) -> set[Hold]:
+        ids = [finish.hold.job_id for finish in finishes]
+        locked = {
+            (job.pk, job.claim_id): job
+            for job in self.free(self.jobs.filter(pk__in=ids).order_by("pk"))
+        }
+        runs, applied = [], set()
+        for finish in finishes:
+            job = locked.pop(finish.hold, None)
+            if job is None:
+                continue
+            run = self._end(job, finish, worker, now)
+            runs += [run] if run else []
+            applied.add(finish.hold)
+        self.runs.bulk_create(runs)
+        return applied
+
+    def _end(self, job: Job, finish: Finish, worker: str, now: datetime) -> JobRun | None:
+        asked = job.cancel_requested_at is not None
+        ending = job_ending(finish, job.attempt, now, asked_to_stop=asked)
+        unchanged = {"lost_count", "run_at", "fingerprint"}
+        values: dict[str, Any] = {
+            name: value
+            for name, value in ending._asdict().items()
+            if value is not None or name not in unchanged
+        }
+        self.jobs.filter(pk=job.pk, claim_id=finish.hold.claim_id).update(
+            claim_id=None, unknown_since=None, **values
+        )
+        run = run_ending(finish, job.attempt, worker, now, asked_to_stop=asked)
+        return JobRun(**{**run._asdict(), "result": load(run.result)}) if run else None
+
+    def forget_lines(self, finishes: Iterable[Finish]) -> None:
+        """Delete the log lines of runs whose log is in their JobRun now."""
+        for finish in finishes:
+            if finish.log:
+                job_id, claim_id = finish.hold
+                lines = JobLog.objects.using(self.alias)
+                lines.filter(job_id=job_id, claim_id=claim_id).delete()
+
+    def account(
+        self, finishes: Sequence[Finish], applied: Iterable[Hold], now: datetime | None
+    ) -> Finished:
+        """Return what became of `finishes`, of which `applied` were just written.
+
+        Of the others, those still ours are locked by somebody; those whose run is on record
+        as we would write it were applied before; the rest came too late.
+        """
+        applied = frozenset(applied)
+        rest = {finish.hold: finish for finish in finishes if finish.hold not in applied}
+        if not rest:
+            return Finished(applied)
+        busy = self._still_ours(rest)
+        recorded = self._outcomes(rest)
+        repeated = {
+            hold
+            for hold, outcome in recorded.items()
+            if hold not in busy and is_repeated(rest[hold], outcome)
+        }
+        fenced = frozenset(rest) - busy - repeated
+        self._mark_fenced(fenced & set(recorded), now)
+        return Finished(applied | repeated, frozenset(busy), fenced)
+
+    def _still_ours(self, holds: Iterable[Hold]) -> set[Hold]:
+        wanted = set(holds)
+        rows = self.jobs.filter(pk__in={hold.job_id for hold in wanted}, claim_id__isnull=False)
+        return wanted & {
+            Hold(pk, claim_id or 0) for pk, claim_id in rows.values_list("pk", "claim_id")
+        }
+
+    def _outcomes(self, holds: Iterable[Hold]) -> dict[Hold, RunOutcome]:
+        wanted = set(holds)
+        rows = self.runs.filter(
+            job__in={hold.job_id for hold in wanted},
+            claim_id__in={hold.claim_id for hold in wanted},
+        )
+        found = rows.values_list("job_id", "claim_id", "outcome")
+        outcomes = {Hold(job_id, claim_id): RunOutcome(text) for job_id, claim_id, text in found}
+        return {hold: outcome for hold, outcome in outcomes.items() if hold in wanted}
+
+    def _mark_fenced(self, holds: Iterable[Hold], now: datetime | None) -> None:
+        late = Q(pk__in=[])
+        for job_id, claim_id in holds:
+            late |= Q(job_id=job_id, claim_id=claim_id)
+        if late != Q(pk__in=[]):
+            self.runs.filter(late, fenced_at__isnull=True).update(fenced_at=self.at(now))

@@ -1,0 +1,79 @@
+"""What workers tell people: `report`, `see_queues`, `beat`, `leave`. No truth hangs on it."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from django_jobs.engines.base import Report, WorkerCard
+from django_jobs.engines.orm.rows import Rows
+from django_jobs.models import JobLog, JobProgress, Queue, Worker
+from django_jobs.serializers import clean_text
+
+
+class Reporting(Rows):
+    """The verbs for progress, log lines, queues and workers."""
+
+    def report(self, reports: Sequence[Report], now: datetime | None = None) -> None:
+        """Write progress and log lines of the jobs that still run under the named claim."""
+        ids = {report.hold.job_id for report in reports}
+        with self.transaction():
+            held = set(self.jobs.filter(pk__in=ids).values_list("pk", "claim_id"))
+            current = [report for report in reports if report.hold in held]
+            JobLog.objects.using(self.alias).bulk_create(
+                JobLog(
+                    job_id=report.hold.job_id,
+                    claim_id=report.hold.claim_id,
+                    at=at,
+                    line=clean_text(line),
+                )
+                for report in current
+                for at, line in report.lines
+            )
+            self._write_progress(current, now)
+
+    def _write_progress(self, reports: Sequence[Report], now: datetime | None) -> None:
+        newest = {report.hold.job_id: report for report in reports if report.done is not None}
+        if not newest:
+            return
+        at = self.at(now)
+        JobProgress.objects.using(self.alias).bulk_create(
+            (
+                JobProgress(
+                    job_id=job_id,
+                    done=report.done or 0,
+                    total=report.total,
+                    note=clean_text(report.note)[:255],
+                    updated_at=at,
+                )
+                for job_id, report in sorted(newest.items())
+            ),
+            update_conflicts=True,
+            unique_fields=["job_id"],
+            update_fields=["done", "total", "note", "updated_at"],
+        )
+
+    def see_queues(self, names: Collection[str]) -> None:
+        """Make sure that a Queue row exists for each of `names`."""
+        queues = Queue.objects.using(self.alias)
+        known = set(queues.filter(name__in=names).values_list("name", flat=True))
+        missing = [Queue(name=name) for name in sorted(set(names) - known)]
+        if missing:
+            queues.bulk_create(missing, ignore_conflicts=True)
+
+    def beat(self, card: WorkerCard, now: datetime | None = None) -> None:
+        """Write a worker's sign of life; the first one makes its row."""
+        at = self.at(now)
+        workers = Worker.objects.using(self.alias)
+        values = {
+            "queues": list(card.queues),
+            "processes": card.processes,
+            "threads": card.threads,
+            "version": card.version,
+            "beat_at": at,
+        }
+        if not workers.filter(name=card.name).update(**values):
+            row = Worker(name=card.name, started_at=at, **values)
+            workers.bulk_create([row], ignore_conflicts=True)
+
+    def leave(self, worker: str) -> None:
+        """Forget a worker that has stopped in good order."""
+        Worker.objects.using(self.alias).filter(name=worker).delete()

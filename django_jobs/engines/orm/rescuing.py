@@ -1,0 +1,125 @@
+"""Duties that every worker does for all: `promote`, `rescue`, `expire`, `prune`."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from django_jobs.engines.base import Hold, Pruned, Rescued
+from django_jobs.engines.endings import LOST_FINGERPRINT, LOST_TEXTS, WORKER_LOST
+from django_jobs.engines.orm.rows import Rows
+from django_jobs.models import Claim, Job, JobLog, JobProgress, JobRun
+from django_jobs.states import FINAL, RunOutcome, State
+
+
+class Rescuing(Rows):
+    """The verbs of the maintenance duties."""
+
+    def promote(self, limit: int, now: datetime | None = None) -> set[str]:
+        """Make due jobs READY; they keep `run_at` as their place in line."""
+        due = Q(state__in=[State.SCHEDULED, State.WAITING], run_at__lte=self.at(now))
+        with self.transaction():
+            locked = self.free(self.jobs.filter(due).order_by("run_at"))
+            rows = dict(locked.values_list("pk", "queue")[:limit])
+            self.jobs.filter(due, pk__in=list(rows)).update(state=State.READY, waiting_for=None)
+        return set(rows.values())
+
+    def rescue(self, limit: int, now: datetime | None = None) -> list[Rescued]:
+        """Take the jobs of expired claims, page by page, each page in its own transaction."""
+        now = self.at(now)
+        last: tuple[datetime, int] | None = None
+        rescued: list[Rescued] = []
+        while True:
+            with self.transaction():
+                page = self._expired(limit, now, last)
+                for claim in page:
+                    rescued += self._rescue(claim, now)
+            if len(page) < limit:
+                return rescued
+            last = (page[-1].expires_at, page[-1].pk)
+
+    def _expired(
+        self, limit: int, now: datetime, last: tuple[datetime, int] | None
+    ) -> Sequence[Claim]:
+        expired = self.claims.filter(expires_at__lt=now).order_by("expires_at", "pk")
+        if last is not None:
+            later = Q(expires_at__gt=last[0]) | Q(expires_at=last[0], pk__gt=last[1])
+            expired = expired.filter(later)
+        return list(self.free(expired)[:limit])
+
+    def _rescue(self, claim: Claim, now: datetime) -> Iterator[Rescued]:
+        held = self.jobs.filter(pk__in=claim.job_ids, claim_id=claim.pk).order_by("pk")
+        jobs = list(self.free(held))
+        for job in jobs:
+            state = _state_after_loss(job)
+            self._lose(job, state, now)
+            self._record_loss(job, claim, state, now)
+            yield Rescued(job.pk, claim.pk, job.queue, state, claim.worker)
+        if jobs:
+            taken = {job.pk for job in jobs}
+            left = [job_id for job_id in claim.job_ids if job_id not in taken]
+            self.claims.filter(pk=claim.pk).update(job_ids=left)
+
+    def _lose(self, job: Job, state: State, now: datetime) -> None:
+        self.jobs.filter(pk=job.pk, claim_id=job.claim_id).update(
+            state=state,
+            claim_id=None,
+            attempt=job.attempt - 1,
+            lost_count=job.lost_count + 1,
+            run_at=now if state is State.READY else job.run_at,
+            finished_at=now if state in FINAL else None,
+            fingerprint=LOST_FINGERPRINT if state is State.FAILED else job.fingerprint,
+        )
+
+    def _record_loss(self, job: Job, claim: Claim, state: State, now: datetime) -> None:
+        text = LOST_TEXTS[state].format(worker=claim.worker)
+        self.runs.create(
+            job_id=job.pk,
+            claim_id=claim.pk,
+            attempt=job.attempt,
+            outcome=RunOutcome.LOST,
+            started_at=job.started_at,
+            finished_at=now,
+            worker=claim.worker,
+            error_type=WORKER_LOST,
+            error=text[:255],
+            error_text=text,
+            fingerprint=LOST_FINGERPRINT,
+        )
+
+    def expire(self, worker: str, now: datetime | None = None) -> list[Hold]:
+        """Let the claims of a dead worker expire a moment ago; return the jobs under them."""
+        just_before = self.at(now) - timedelta(milliseconds=1)
+        with self.transaction():
+            claims = self.free(self.claims.filter(worker=worker).order_by("pk"))
+            held = {job_id: claim.pk for claim in claims for job_id in claim.job_ids}
+            self.claims.filter(pk__in=[claim.pk for claim in claims]).update(expires_at=just_before)
+            rows = self.jobs.filter(pk__in=list(held), claim_id__isnull=False).order_by("pk")
+            found = list(rows.values_list("pk", "claim_id"))
+        return [Hold(pk, claim_id) for pk, claim_id in found if claim_id == held[pk]]
+
+    def prune(
+        self,
+        successful_before: datetime,
+        failed_before: datetime,
+        limit: int,
+        after: int = 0,
+    ) -> Pruned:
+        """Delete old finished jobs in one window of ids; whatever is locked stays for later."""
+        old = Q(state=State.SUCCESSFUL, finished_at__lt=successful_before) | Q(
+            state__in=[State.FAILED, State.CANCELLED], finished_at__lt=failed_before
+        )
+        with self.transaction():
+            window = self.jobs.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)
+            ids = list(window[:limit])
+            doomed = list(self.free(self.jobs.filter(old, pk__in=ids)).values_list("pk", flat=True))
+            for rows in (JobRun.objects, JobLog.objects, JobProgress.objects):
+                rows.using(self.alias).filter(job_id__in=doomed).delete()
+            self.jobs.filter(pk__in=doomed).delete()
+        return Pruned(len(doomed), ids[-1] if len(ids) == limit else None)
+
+
+def _state_after_loss(job: Job) -> State:
+    if job.cancel_requested_at is not None:
+        return State.CANCELLED
+    return State.FAILED if job.lost_count + 1 > job.max_lost else State.READY

@@ -1,0 +1,283 @@
+"""The engine for SQLite: one write lock, so every verb reads, decides and writes under it.
+
+Only the hot verbs are written anew; the rest is the portable engine's.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from django_jobs.engines.base import ClaimedJob, Finish, Finished, Hold, Inserted, NewJob
+from django_jobs.engines.endings import job_ending, run_ending
+from django_jobs.engines.lanes import LANES, in_turn
+from django_jobs.engines.orm import ORMEngine
+from django_jobs.engines.orm.claiming import Candidate, chosen
+from django_jobs.engines.orm.inserting import TRIES, first_run_at
+
+PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+
+
+class SQLiteEngine(ORMEngine):
+    """All verbs on SQLite (3.37 or newer)."""
+
+    @staticmethod
+    def own_options(options: dict[str, Any], purpose: str, lease: float) -> dict[str, Any]:
+        """Return `options` with write transactions from their start, and patience for the lock."""
+        del purpose, lease
+        commands = f"{options.get('init_command', '')}; {PRAGMAS}"
+        return {
+            **options,
+            "transaction_mode": "IMMEDIATE",
+            "timeout": max(options.get("timeout", 0), 5),
+            "init_command": commands,
+        }
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Open a write transaction from its start, or join the caller's."""
+        connection: Any = self.connection
+        if connection.in_atomic_block:
+            with transaction.atomic(using=self.alias, savepoint=False):
+                yield
+            return
+        connection.ensure_connection()  # which sets the mode that is changed here
+        mode, connection.transaction_mode = connection.transaction_mode, "IMMEDIATE"
+        try:
+            with transaction.atomic(using=self.alias):
+                yield
+        finally:
+            connection.transaction_mode = mode
+
+    INSERT = """
+        INSERT INTO django_jobs_job (
+            name, queue, priority, args, kwargs, state, run_at, max_attempts, max_lost,
+            enqueued_at, unique_key, attempt, lost_count, fingerprint, version)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '', '')
+    """
+    INSERT_UNIQUE = f"""{INSERT}
+        ON CONFLICT (unique_key)
+        WHERE state IN ('READY', 'RUNNING', 'SCHEDULED', 'WAITING') AND unique_key IS NOT NULL
+        DO NOTHING
+        RETURNING id
+    """
+    LIVE_JOB = """
+        SELECT id FROM django_jobs_job
+        WHERE unique_key = %s AND unique_key IS NOT NULL
+            AND state IN ('READY', 'RUNNING', 'SCHEDULED', 'WAITING')
+    """
+
+    def insert(self, jobs: Sequence[NewJob], now: datetime | None = None) -> list[Inserted]:
+        """Write `jobs` on the caller's connection, in order."""
+        now = self.at(now)
+        rows = [self._new_row(job, now) for job in jobs]
+        if len(rows) == 1 and rows[0][-1] is None:
+            with self.connection.cursor() as cursor:
+                cursor.execute(f"{self.INSERT} RETURNING id", rows[0])
+                return [Inserted(cursor.fetchone()[0], True)]
+        with self.transaction():
+            if any(row[-1] is not None for row in rows):
+                return [self._insert_unique(row) for row in rows]
+            return self._insert_many(rows)
+
+    def _insert_many(self, rows: list[tuple[Any, ...]]) -> list[Inserted]:
+        if not rows:
+            return []
+        with self.connection.cursor() as cursor:
+            cursor.executemany(self.INSERT, rows)
+            cursor.execute("SELECT last_insert_rowid()")
+            last: int = cursor.fetchone()[0]
+        # AUTOINCREMENT under the write lock: the ids of one batch follow each other.
+        return [Inserted(job_id, True) for job_id in range(last - len(rows) + 1, last + 1)]
+
+    def _insert_unique(self, row: tuple[Any, ...]) -> Inserted:
+        with self.connection.cursor() as cursor:
+            for _ in range(TRIES):
+                for statement, params in ((self.INSERT_UNIQUE, row), (self.LIVE_JOB, row[-1:])):
+                    cursor.execute(statement, params)
+                    if found := cursor.fetchone():
+                        return Inserted(found[0], statement is self.INSERT_UNIQUE)
+        raise IntegrityError(f"unique_key {row[-1]!r} is taken and free by turns")
+
+    def _new_row(self, job: NewJob, now: datetime) -> tuple[Any, ...]:
+        run_at = first_run_at(job, now)
+        return (
+            job.name,
+            job.queue,
+            job.priority,
+            job.args,
+            job.kwargs,
+            "SCHEDULED" if run_at > now else "READY",
+            self.stored(run_at),
+            job.max_attempts,
+            job.max_lost,
+            self.stored(now),
+            job.unique_key,
+        )
+
+    CANDIDATES = """
+        SELECT id, lost_count FROM django_jobs_job
+        WHERE state = 'READY' AND queue = %s AND priority = %s AND lost_count <= %s
+        ORDER BY run_at, id
+        LIMIT %s
+    """
+    NEW_CLAIM = """
+        INSERT INTO django_jobs_claim (worker, expires_at, job_ids, cancel_ids)
+        VALUES (%s, %s, %s, '[]')
+        RETURNING id
+    """
+    CLAIM = """
+        UPDATE django_jobs_job
+        SET state = 'RUNNING', attempt = attempt + 1, claim_id = %s, started_at = %s
+        WHERE id IN (SELECT value FROM json_each(%s)) AND state = 'READY'
+        RETURNING id, claim_id, name, queue, priority, args, kwargs, attempt, max_attempts,
+            lost_count
+    """
+
+    def claim(
+        self,
+        queues: Collection[str] | None,
+        limit: int,
+        worker: str,
+        lease: float,
+        *,
+        solo: bool = True,
+        now: datetime | None = None,
+    ) -> list[ClaimedJob]:
+        """Take ready jobs lane by lane; nobody else can write meanwhile."""
+        now = self.at(now)
+        with self.transaction():
+            ids = chosen(self._candidates(queues, limit, now, solo=solo))
+            if not ids:
+                return []
+            until = self.stored(now + timedelta(seconds=lease))
+            with self.connection.cursor() as cursor:
+                cursor.execute(self.NEW_CLAIM, (worker, until, json.dumps(sorted(ids))))
+                claim_id = cursor.fetchone()[0]
+                cursor.execute(self.CLAIM, (claim_id, self.stored(now), json.dumps(ids)))
+                rows = {row[0]: ClaimedJob(*row) for row in cursor.fetchall()}
+        return [rows[job_id] for job_id in ids]
+
+    def _candidates(
+        self, queues: Collection[str] | None, limit: int, now: datetime, *, solo: bool
+    ) -> list[Candidate]:
+        self.turn += 1
+        losses = 32767 if solo else 0
+        found: list[Candidate] = []
+        with self.connection.cursor() as cursor:
+            cursor.execute(LANES)
+            lanes = cursor.fetchall()
+            paused = self.paused(now) if lanes else set()
+            open_lanes = [
+                (queue, priority)
+                for queue, priority in lanes
+                if queue not in paused and (queues is None or queue in queues)
+            ]
+            for queue, priority in in_turn(open_lanes, self.turn):
+                if len(found) < limit:
+                    cursor.execute(self.CANDIDATES, (queue, priority, losses, limit - len(found)))
+                    found += cursor.fetchall()
+        return found
+
+    HELD = """
+        SELECT id, claim_id, attempt, cancel_requested_at FROM django_jobs_job
+        WHERE id IN (SELECT value FROM json_each(%s)) AND claim_id IS NOT NULL
+    """
+    FINISH = """
+        UPDATE django_jobs_job
+        SET state = %s, attempt = %s, lost_count = coalesce(%s, lost_count),
+            run_at = coalesce(%s, run_at), finished_at = %s,
+            fingerprint = coalesce(%s, fingerprint), waiting_for = %s,
+            claim_id = NULL, unknown_since = NULL
+        WHERE id = %s AND claim_id = %s
+    """
+    RECORD = """
+        INSERT INTO django_jobs_job_run (
+            job_id, claim_id, attempt, outcome, started_at, finished_at, worker, result,
+            error_type, error, error_text, traceback, fingerprint, log)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    """
+
+    def finish(
+        self, finishes: Sequence[Finish], worker: str, now: datetime | None = None
+    ) -> Finished:
+        """Write how runs ended: read what is still held, decide, write it in two batches."""
+        now = self.at(now)
+        with self.transaction():
+            with self.connection.cursor() as cursor:
+                ids = json.dumps([finish.hold.job_id for finish in finishes])
+                cursor.execute(self.HELD, (ids,))
+                held = {Hold(row[0], row[1]): row[2:] for row in cursor.fetchall()}
+                jobs, runs, applied = self._endings(finishes, held, worker, now)
+                cursor.executemany(self.FINISH, jobs)
+                cursor.executemany(self.RECORD, runs)
+            self.forget_lines(finish for finish in finishes if finish.hold in applied)
+            return self.account(finishes, applied, now)
+
+    def _endings(
+        self,
+        finishes: Sequence[Finish],
+        held: dict[Hold, tuple[int, Any]],
+        worker: str,
+        now: datetime,
+    ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]], set[Hold]]:
+        jobs, runs, applied = [], [], set()
+        stored = self.stored
+        for finish in finishes:
+            hold = finish.hold
+            if hold not in held or hold in applied:
+                continue
+            attempt, asked_at = held[hold]
+            asked = asked_at is not None
+            state, number, lost, run_at, ended_at, fingerprint, event = job_ending(
+                finish, attempt, now, asked_to_stop=asked
+            )
+            jobs.append(
+                (
+                    state.value,
+                    number,
+                    lost,
+                    stored(run_at),
+                    stored(ended_at),
+                    fingerprint,
+                    event,
+                    *hold,
+                )
+            )
+            if run := run_ending(finish, attempt, worker, now, asked_to_stop=asked):
+                job_id, claim_id, number, outcome, began_at, over_at, *rest = run
+                runs.append(
+                    (
+                        job_id,
+                        claim_id,
+                        number,
+                        outcome.value,
+                        stored(began_at),
+                        stored(over_at),
+                        *rest,
+                    )
+                )
+            applied.add(hold)
+        return jobs, runs, applied
+
+    CLOSE = """
+        DELETE FROM django_jobs_claim
+        WHERE id IN (SELECT value FROM json_each(%s)) AND NOT EXISTS (
+            SELECT 1 FROM json_each(django_jobs_claim.job_ids) AS held
+            JOIN django_jobs_job AS job ON job.id = held.value
+            WHERE job.claim_id = django_jobs_claim.id)
+    """
+
+    def close(self, claim_ids: Sequence[int]) -> int:
+        """Delete those of `claim_ids` under which no job runs any more."""
+        with self.transaction(), self.connection.cursor() as cursor:
+            cursor.execute(self.CLOSE, (json.dumps(list(claim_ids)),))
+            return int(cursor.rowcount)
+
+    def stored(self, instant: datetime | None) -> str | None:
+        """Return `instant` as Django stores it here."""
+        value: str | None = self.connection.ops.adapt_datetimefield_value(instant)
+        return value
