@@ -7,7 +7,8 @@ from django.db import models
 from django.urls import reverse
 
 
-def _new_key() -> str:
+def new_key() -> str:
+    """Return the default of `Campaign.key`."""
     return secrets.token_hex(6)
 
 
@@ -44,7 +45,7 @@ class Campaign(models.Model):
     name = models.CharField(max_length=100)
     subject = models.CharField(max_length=150)
     body = models.TextField()
-    key = models.CharField(max_length=12, unique=True, default=_new_key, editable=False)
+    key = models.CharField(max_length=12, unique=True, default=new_key, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     job_id = models.BigIntegerField(null=True, blank=True, editable=False)
 

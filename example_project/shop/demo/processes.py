@@ -16,11 +16,11 @@ GRACE = 40.0
 """Seconds that children have to stop by themselves: longer than the worker gives its jobs."""
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: somebody asked for it
+class Stopped(Exception):
     """A signal asked the demo to end."""
 
 
-class ChildDied(Exception):  # noqa: N818 - reads as what happened
+class ChildDied(Exception):
     """A child process ended although nobody asked it to."""
 
 

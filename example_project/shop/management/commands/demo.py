@@ -39,7 +39,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the command's options."""
-        parser.add_argument("--port", type=int, default=8000, help="port of the web server (8000)")
+        parser.add_argument(
+            "--port", type=int, default=8000, help="port of the web server (8000; 0: any free one)"
+        )
         parser.add_argument("--postgres", action="store_true", help="use the bundled PostgreSQL")
         parser.add_argument("--reset", action="store_true", help="forget all earlier campaigns")
         parser.add_argument(
@@ -85,7 +87,7 @@ class Command(BaseCommand):
 
     def _serve(self, wanted_port: int, password: str) -> None:
         port = _free_port(wanted_port)
-        if port != wanted_port:
+        if wanted_port not in {0, port}:
             self.stdout.write(f"Port {wanted_port} is taken; using {port}.")
         begun = timezone.now()
         static = [] if settings.DEBUG else ["--insecure"]  # runserver then serves the style, too
