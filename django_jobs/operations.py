@@ -1,0 +1,246 @@
+"""What an operator may do to jobs and queues: the only door for the admin and the commands.
+
+Each call names jobs by id, does what `MOVES` allows, and says in words what it refused and
+why. It may join the caller's transaction. Workers hear of it when that commits.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from django_jobs import clock, registry
+from django_jobs.announcements import announce
+from django_jobs.conf import get_settings
+from django_jobs.engines import get_engine
+from django_jobs.exceptions import InvalidQueue
+from django_jobs.models import Claim, Job, Queue
+from django_jobs.registry import nearest
+from django_jobs.states import FINAL, IDLE, RunOutcome, State, label, may_move
+
+BLOCK = 1000
+"""Jobs that are looked up in one statement."""
+
+NOT_FOUND = "there is no such job; it may have been pruned"
+KEY_TAKEN = "another live job has its unique key by now"
+
+
+@dataclass(frozen=True, slots=True)
+class OperationResult:
+    """What became of each job that an operation named.
+
+    `done`: moved. `asked`: still running, but asked to stop; they end by themselves. `refused`:
+    unchanged, with the reason in words.
+    """
+
+    done: frozenset[int] = frozenset()
+    asked: frozenset[int] = frozenset()
+    refused: Mapping[int, str] = field(default_factory=dict)
+
+
+def retry(job_ids: Iterable[int]) -> OperationResult:
+    """Make finished jobs ready to run again, with all their attempts and their whole history."""
+    return _make_ready(job_ids, FINAL, "only a finished job can be retried")
+
+
+def run_now(job_ids: Iterable[int]) -> OperationResult:
+    """Make scheduled jobs ready at once, retries that wait for their backoff included."""
+    return _make_ready(job_ids, {State.SCHEDULED}, "only a scheduled job can be run now")
+
+
+def cancel(job_ids: Iterable[int], *, force: bool = False) -> OperationResult:
+    """Cancel jobs: waiting ones at once, running ones are asked to stop.
+
+    With `force` running jobs are taken from their worker instead: they count as cancelled now,
+    and whatever their function still does is not stopped, only not recorded.
+    """
+    ids = _whole_numbers(job_ids)
+    alias, now = get_settings().DATABASE, clock.now_or_none()
+    engine = get_engine(alias)
+    done: set[int] = set()
+    asked: set[int] = set()
+    with transaction.atomic(using=alias):
+        for _ in range(2):  # a job may start, or come back, between the two statements
+            done |= engine.move(_rest(ids, done, asked), State.CANCELLED, _from(IDLE), now)
+            running = _rest(ids, done, asked)
+            if force:
+                done |= engine.take(running, State.CANCELLED, RunOutcome.CANCELLED, now)
+            else:
+                asked |= engine.ask_to_stop(running, now)
+        refused = _reasons(alias, _rest(ids, done, asked), "it cannot be cancelled any more")
+    return OperationResult(frozenset(done), frozenset(asked), refused)
+
+
+def requeue(job_ids: Iterable[int], *, force: bool = False) -> OperationResult:
+    """Take running jobs from a worker that is silent, and make them ready; no attempt is used.
+
+    Refuses a job whose worker still holds its lease, unless `force` is given: then the job may
+    run twice at the same time, though only one end of it will be recorded.
+    """
+    ids = _whole_numbers(job_ids)
+    alias, now = get_settings().DATABASE, clock.now_or_none()
+    with transaction.atomic(using=alias):
+        held = {} if force else _held(alias, ids)
+        takeable = [job_id for job_id in ids if job_id not in held]
+        done = get_engine(alias).take(takeable, State.READY, RunOutcome.RELEASED, now)
+        rest = [job_id for job_id in takeable if job_id not in done]
+        refused = {**held, **_reasons(alias, rest, "only a running job can be requeued")}
+        _announce_jobs(alias, done)
+    return OperationResult(frozenset(done), refused=refused)
+
+
+def pause_queue(
+    name: str, *, by: str = "", reason: str = "", until: datetime | None = None
+) -> bool:
+    """Pause a queue: nothing of it starts; return False when it was paused already.
+
+    `by` and `reason` (at most 150 and 255 characters) are for people to read; at `until`, an
+    aware datetime, it resumes by itself. Raises InvalidQueue for a name that nobody uses, and
+    ValueError for a naive datetime.
+    """
+    if until is not None and until.utcoffset() is None:
+        raise ValueError("until is naive (no time zone). Use timezone.now() + timedelta(…).")
+    alias = get_settings().DATABASE
+    known = set(Queue.objects.using(alias).values_list("name", flat=True))
+    _check_known(name, known)
+    get_engine(alias).see_queues([name])
+    now = clock.now()
+    queue = Queue.objects.using(alias).get(name=name)
+    was_paused = is_paused(queue, now)
+    Queue.objects.using(alias).filter(pk=queue.pk).update(
+        paused_at=queue.paused_at if was_paused else now,
+        paused_by=by[:150],
+        paused_reason=reason[:255],
+        paused_until=until,
+    )
+    return not was_paused
+
+
+def resume_queue(name: str) -> bool:
+    """Resume a paused queue; return False when it was not paused.
+
+    Raises InvalidQueue for a name that nobody uses.
+    """
+    alias = get_settings().DATABASE
+    known = set(Queue.objects.using(alias).values_list("name", flat=True))
+    _check_known(name, known)
+    paused = Queue.objects.using(alias).filter(name=name, paused_at__isnull=False)
+    changed = paused.update(paused_at=None, paused_by="", paused_reason="", paused_until=None)
+    announce(alias, {name})
+    return changed > 0
+
+
+def is_paused(queue: Queue, now: datetime) -> bool:
+    """Say whether `queue` is paused at `now`."""
+    if queue.paused_at is None:
+        return False
+    return queue.paused_until is None or queue.paused_until > now
+
+
+def _make_ready(job_ids: Iterable[int], pool: Collection[State], otherwise: str) -> OperationResult:
+    ids = _whole_numbers(job_ids)
+    alias = get_settings().DATABASE
+    with transaction.atomic(using=alias):
+        done, taken = _move_to_ready(alias, ids, _from(pool, State.READY))
+        refused = dict.fromkeys(taken, KEY_TAKEN)
+        refused |= _reasons(alias, _rest(ids, done, taken), otherwise)
+        _announce_jobs(alias, done)
+    return OperationResult(frozenset(done), refused=refused)
+
+
+def _move_to_ready(
+    alias: str, ids: Collection[int], allowed: Collection[State]
+) -> tuple[set[int], set[int]]:
+    """Return the moved ids, and those whose unique key is taken; one key stops no other job."""
+    engine, now = get_engine(alias), clock.now_or_none()
+    try:
+        with transaction.atomic(using=alias):
+            return engine.move(ids, State.READY, allowed, now), set()
+    except IntegrityError:
+        if len(ids) == 1:
+            return set(), set(ids)
+    done: set[int] = set()
+    taken: set[int] = set()
+    half = len(ids) // 2
+    for part in (list(ids)[:half], list(ids)[half:]):
+        moved, refused = _move_to_ready(alias, part, allowed)
+        done |= moved
+        taken |= refused
+    return done, taken
+
+
+def _from(pool: Collection[State], to: State = State.CANCELLED) -> list[State]:
+    return sorted(state for state in pool if may_move(state, to))
+
+
+def _whole_numbers(job_ids: Iterable[int]) -> list[int]:
+    return sorted({int(job_id) for job_id in job_ids})
+
+
+def _rest(ids: Iterable[int], *handled: Collection[int]) -> list[int]:
+    return [job_id for job_id in ids if not any(job_id in group for group in handled)]
+
+
+def _rows(alias: str, ids: list[int], *columns: str) -> dict[int, dict[str, Any]]:
+    rows: dict[int, dict[str, Any]] = {}
+    for start in range(0, len(ids), BLOCK):
+        block = Job.objects.using(alias).filter(pk__in=ids[start : start + BLOCK])
+        rows.update({row["id"]: row for row in block.order_by().values("id", *columns)})
+    return rows
+
+
+def _reasons(alias: str, ids: list[int], otherwise: str) -> dict[int, str]:
+    columns = ("state", "attempt", "started_at", "finished_at", "cancel_requested_at")
+    rows = _rows(alias, ids, *columns)
+    return {
+        job_id: f"{_situation(rows[job_id])}; {otherwise}" if job_id in rows else NOT_FOUND
+        for job_id in ids
+    }
+
+
+def _situation(row: Mapping[str, Any]) -> str:
+    state = State(row["state"])
+    word = label(state, row["attempt"], cancel_requested=bool(row["cancel_requested_at"]))
+    since = row["finished_at"] if state in FINAL else None
+    if state is State.RUNNING:
+        since = row["cancel_requested_at"] or row["started_at"]
+    return f"it is {word}" + (f" since {since:%Y-%m-%d %H:%M:%S} UTC" if since else "")
+
+
+def _held(alias: str, ids: list[int]) -> dict[int, str]:
+    """Return why jobs under a lease that still holds are not to be taken."""
+    jobs = {
+        job_id: row["claim_id"]
+        for job_id, row in _rows(alias, ids, "claim_id").items()
+        if row["claim_id"] is not None
+    }
+    now = clock.now_or_none()
+    valid = Claim.objects.using(alias).filter(expires_at__gt=Now() if now is None else now)
+    claims = {claim.pk: claim for claim in valid.filter(pk__in=set(jobs.values()))}
+    reasons = {}
+    for job_id, claim_id in jobs.items():
+        if claim := claims.get(claim_id):
+            left = max(claim.expires_at - clock.now(), timedelta())
+            reasons[job_id] = (
+                f"worker {claim.worker} still holds it, for another {left.total_seconds():.0f} s "
+                "unless it extends its lease; to take it all the same, force it"
+            )
+    return reasons
+
+
+def _announce_jobs(alias: str, ids: Collection[int]) -> None:
+    if ids:
+        queues = {row["queue"] for row in _rows(alias, sorted(ids), "queue").values()}
+        announce(alias, queues)
+
+
+def _check_known(name: str, seen: Collection[str]) -> None:
+    declared = {definition.queue for definition in registry.definitions()}
+    known = {"default", *seen, *declared, *get_settings().QUEUES}
+    if name not in known:
+        match = nearest(name, sorted(known))
+        hint = f' Did you mean "{match}"?' if match else ""
+        raise InvalidQueue(f'no queue "{name}" (known: {", ".join(sorted(known))}).{hint}')
