@@ -16,7 +16,9 @@ from django_jobs.registry import nearest
 NAME = "DJANGO_JOBS"
 
 
-def _meaning(text: str, default: Any, *, low: float | None = None, high: float | None = None) -> Any:
+def _meaning(
+    text: str, default: Any, *, low: float | None = None, high: float | None = None
+) -> Any:
     metadata = {"meaning": text, "low": low, "high": high}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
@@ -81,29 +83,35 @@ def get_settings() -> Settings:
     if not isinstance(values, dict):
         return Settings()
     usable = {
-        key: value for key, value in values.items() if key in known and not _problem(known[key], value)
+        key: value
+        for key, value in values.items()
+        if key in known and not _problem(known[key], value)
     }
     return Settings(**usable)
 
 
 def _problem(item: Any, value: Any) -> str | None:
-    kind, low, high = str(item.type), item.metadata["low"], item.metadata["high"]
+    kind = str(item.type)
     if value is None:
         return None if "None" in kind else "must not be None."
-    if kind.startswith("list"):
-        fits = isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
-        return None if fits else "must be a list of texts."
-    if kind == "bool" or isinstance(value, bool):
-        return None if kind == "bool" and isinstance(value, bool) else f"must be of type {kind}."
-    if kind == "str":
-        return None if isinstance(value, str) else "must be a text."
-    if not isinstance(value, int if kind.startswith("int") else (int, float)):
-        return f"must be of type {kind.removesuffix(' | None')}, got {value!r}."
+    kind = kind.removesuffix(" | None")
+    if not _fits(kind, value):
+        return f"must be of type {kind}, got {value!r}."
+    low, high = item.metadata["low"], item.metadata["high"]
     if low is not None and value < low:
         return f"must be at least {low}, got {value!r}."
     if high is not None and value > high:
         return f"must be at most {high}, got {value!r}."
     return None
+
+
+def _fits(kind: str, value: Any) -> bool:
+    if kind == "list[str]":
+        return isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
+    if isinstance(value, bool):
+        return kind == "bool"
+    types: dict[str, Any] = {"str": str, "int": int, "float": (int, float), "bool": bool}
+    return isinstance(value, types[kind])
 
 
 def _forget(*, setting: str, **_: Any) -> None:

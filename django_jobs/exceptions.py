@@ -43,11 +43,11 @@ class JobNotFinished(JobError):
     """The job whose result was asked for has not ended yet."""
 
 
-class NonRetriable(Exception):  # noqa: N818 - raised by users, reads as an order
+class NonRetriable(Exception):
     """Raise it in a job: the job fails now, whatever attempts are left."""
 
 
-class RetryAfter(Exception):  # noqa: N818
+class RetryAfter(Exception):
     """Raise it in a job: this attempt failed, run again at `when`.
 
     `when` is a number of seconds, a timedelta or an aware datetime; the wait is held
@@ -59,7 +59,7 @@ class RetryAfter(Exception):  # noqa: N818
         super().__init__(message or f"Retry after {when}")
 
 
-class Snooze(Exception):  # noqa: N818
+class Snooze(Exception):
     """Raise it in a job: not now, run again at `when`; no attempt is used.
 
     `when` is a number of seconds, a timedelta or an aware datetime. Raises ValueError for a
@@ -71,7 +71,7 @@ class Snooze(Exception):  # noqa: N818
         super().__init__(f"Snoozed: {when}")
 
 
-class Cancel(Exception):  # noqa: N818
+class Cancel(Exception):
     """Raise it in a job: the job is cancelled and never retried by itself."""
 
     def __init__(self, reason: str = "") -> None:
@@ -81,7 +81,5 @@ class Cancel(Exception):  # noqa: N818
 
 def _aware(when: float | timedelta | datetime) -> float | timedelta | datetime:
     if isinstance(when, datetime) and when.tzinfo is None:
-        raise ValueError(
-            f"{when!r} is naive (no time zone). Use timezone.now() + timedelta(…)."
-        )
+        raise ValueError(f"{when!r} is naive (no time zone). Use timezone.now() + timedelta(…).")
     return when

@@ -5,28 +5,46 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 MASK = "•••"
-SECRET_NAME = re.compile(r"pass(word|wd|phrase)?$|token|secret|api[_-]?key|auth|credential", re.I)
+SHORTEST = 3
+SECRET_NAME = re.compile(
+    r"pass(word|wd|phrase)?$|token|secret|api[_-]?key|auth|credential", re.IGNORECASE
+)
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s/:@'\"]*):[^\s/@'\"]+@", re.I), r"\g<before>:•••@"),
     (
         re.compile(
-            r"(?P<before>[?&](?:[\w-]*(?:token|secret|key|password|signature|sig|auth)[\w-]*)=)[^&\s'\"]+",
-            re.I,
+            r"(?P<before>\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"]{0,200}):[^\s/@'\"]{1,500}@",
+            re.IGNORECASE,
+        ),
+        r"\g<before>:•••@",
+    ),
+    (
+        re.compile(
+            r"(?P<before>[?&][\w-]{0,40}?(?:token|secret|key|password|signature|sig|auth)[\w-]{0,40}=)[^&\s'\"]+",
+            re.IGNORECASE,
         ),
         r"\g<before>•••",
     ),
     (re.compile(r"(?P<before>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{6,}"), r"\g<before>•••"),
-    (re.compile(r"(?P<before>\bpassword\s*[=:]\s*)(?!•)[^\s,;)'\"]+", re.I), r"\g<before>•••"),
+    (
+        re.compile(r"(?P<before>\bpassword\s*[=:]\s*)(?!•)[^\s,;)'\"]+", re.IGNORECASE),
+        r"\g<before>•••",
+    ),
 )
 
 
 def mask_text(text: str, secrets: Iterable[str] = ()) -> str:
     """Return `text` with each of `secrets`, and what looks like a credential, masked."""
-    for secret in sorted(set(secrets), key=len, reverse=True):
-        text = text.replace(secret, MASK)
+    text = mask_literals(text, secrets)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
+    return text
+
+
+def mask_literals(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` with each of `secrets` masked, the longest first."""
+    for secret in sorted(set(secrets), key=len, reverse=True):
+        text = text.replace(secret, MASK)
     return text
 
 
@@ -41,7 +59,7 @@ def secrets_in(values: Mapping[str, Any], sensitive: Iterable[str]) -> frozenset
     found: set[str] = set()
     for name, value in values.items():
         _collect(value, name in listed or bool(SECRET_NAME.search(name)), found)
-    return frozenset(text for text in found if len(text) >= 3)
+    return frozenset(text for text in found if len(text) >= SHORTEST)
 
 
 def mask_value(value: Any, *, secret: bool = False) -> Any:
@@ -60,7 +78,7 @@ def _collect(value: Any, secret: bool, found: set[str]) -> None:  # noqa: FBT001
     if isinstance(value, dict):
         for key, item in value.items():
             _collect(item, secret or bool(SECRET_NAME.search(key)), found)
-    elif isinstance(value, list):
+    elif isinstance(value, (list, tuple)):
         for item in value:
             _collect(item, secret, found)
     elif secret and value is not None and not isinstance(value, bool):

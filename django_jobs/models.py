@@ -35,7 +35,9 @@ class Job(models.Model):
     """One enqueued call: what to do, and where it stands."""
 
     id = models.BigAutoField(primary_key=True)
-    name = models.CharField(max_length=255, help_text="Name of the definition: module and function.")
+    name = models.CharField(
+        max_length=255, help_text="Name of the definition: module and function."
+    )
     queue = models.CharField(max_length=64, default="default", help_text="Queue it waits in.")
     priority = models.SmallIntegerField(default=0, help_text="−100 … 100, the bigger the sooner.")
     args = models.JSONField(default=list, help_text="Positional arguments.")
@@ -52,25 +54,35 @@ class Job(models.Model):
         default=0, db_default=0, help_text="Workers that died under it."
     )
     max_lost = models.SmallIntegerField(default=3, help_text="Worker deaths it survives.")
-    claim_id = models.BigIntegerField(null=True, help_text="The claim it runs under: the fencing token.")
+    claim_id = models.BigIntegerField(
+        null=True, help_text="The claim it runs under: the fencing token."
+    )
     enqueued_at = models.DateTimeField(help_text="When enqueue() wrote it.")
     started_at = models.DateTimeField(null=True, help_text="When it was last claimed.")
     finished_at = models.DateTimeField(null=True, help_text="When it reached a final state.")
-    cancel_requested_at = models.DateTimeField(null=True, help_text="When somebody asked it to stop.")
+    cancel_requested_at = models.DateTimeField(
+        null=True, help_text="When somebody asked it to stop."
+    )
     fingerprint = models.CharField(
         max_length=16, default="", db_default="", help_text="Groups failures of one kind."
     )
     unique_key = models.CharField(
         max_length=255, null=True, help_text="No second live job may carry this key."
     )
-    unknown_since = models.DateTimeField(null=True, help_text="Since when no worker knows its name.")
-    deadline_at = models.DateTimeField(null=True, help_text="Not started by then: not worth starting.")
+    unknown_since = models.DateTimeField(
+        null=True, help_text="Since when no worker knows its name."
+    )
+    deadline_at = models.DateTimeField(
+        null=True, help_text="Not started by then: not worth starting."
+    )
     concurrency_key = models.CharField(
         max_length=255, null=True, help_text="Jobs of one key share a limit."
     )
     schedule_id = models.BigIntegerField(null=True, help_text="The schedule that made it.")
     planned_at = models.DateTimeField(null=True, help_text="The planned time it stands for.")
-    waiting_for = models.CharField(max_length=255, null=True, help_text="The event or job it waits for.")
+    waiting_for = models.CharField(
+        max_length=255, null=True, help_text="The event or job it waits for."
+    )
     version = models.CharField(
         max_length=64, default="", db_default="", help_text="Code version that enqueued it."
     )
@@ -112,7 +124,9 @@ class Job(models.Model):
                 name="django_jobs_job_due",
             ),
             models.Index(
-                fields=["finished_at"], condition=Q(state=State.FAILED), name="django_jobs_job_failed"
+                fields=["finished_at"],
+                condition=Q(state=State.FAILED),
+                name="django_jobs_job_failed",
             ),
             models.Index(
                 fields=["fingerprint", "finished_at"],
@@ -149,7 +163,9 @@ class JobRun(models.Model):
     )
     claim_id = models.BigIntegerField(help_text="The claim it ran under.")
     attempt = models.SmallIntegerField(help_text="Number of the attempt; numbers can repeat.")
-    outcome = models.CharField(max_length=10, choices=as_choices(RunOutcome), help_text="How it ended.")
+    outcome = models.CharField(
+        max_length=10, choices=as_choices(RunOutcome), help_text="How it ended."
+    )
     started_at = models.DateTimeField(null=True, help_text="When it began; empty when unknown.")
     finished_at = models.DateTimeField(help_text="When it ended.")
     worker = models.CharField(max_length=128, default="", help_text="Name of the worker.")
@@ -158,7 +174,9 @@ class JobRun(models.Model):
     error = models.CharField(max_length=255, default="", help_text="First line of the message.")
     error_text = models.TextField(default="", help_text="The whole message.")
     traceback = models.TextField(default="", help_text="Where it was raised; values masked.")
-    fingerprint = models.CharField(max_length=16, default="", help_text="Groups failures of one kind.")
+    fingerprint = models.CharField(
+        max_length=16, default="", help_text="Groups failures of one kind."
+    )
     log = models.TextField(default="", help_text="The last log lines of the run.")
     fenced_at = models.DateTimeField(
         null=True, help_text="When a worker that had lost the claim reported after all."
@@ -199,7 +217,9 @@ class Queue(models.Model):
     paused_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is paused.")
     paused_by = models.CharField(max_length=150, default="", blank=True, help_text="Who paused it.")
     paused_reason = models.CharField(max_length=255, default="", blank=True, help_text="Why.")
-    paused_until = models.DateTimeField(null=True, blank=True, help_text="When it resumes by itself.")
+    paused_until = models.DateTimeField(
+        null=True, blank=True, help_text="When it resumes by itself."
+    )
 
     class Meta:
         db_table = "django_jobs_queue"

@@ -34,6 +34,7 @@ class Backoff:
 
     def __call__(self, exception: BaseException, attempt: int) -> float:
         """Return the seconds to wait after `attempt` failed with `exception`."""
+        del exception  # a BackoffFunction gets it; this one does not care
         return self.base(attempt) * (1 + random.random() * self.jitter)  # noqa: S311 - no secret
 
     def base(self, attempt: int) -> float:

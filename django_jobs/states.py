@@ -142,7 +142,7 @@ class Transition:
     event: str | None = None
 
 
-def after_run(outcome: Outcome) -> Transition:
+def after_run(outcome: Outcome) -> Transition:  # noqa: C901, PLR0911 - one case per outcome
     """Return the one transition that `outcome` leads to."""
     match outcome:
         case Succeeded(result):

@@ -1,0 +1,175 @@
+"""What a running job knows about itself, and what it may say: progress, log lines, "shall I stop?".
+
+A context lives in memory. It touches no database: the worker's own threads collect what a
+job reports and write it, so that a job never waits for its own progress bar.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from enum import IntEnum
+
+from django_jobs import clock
+from django_jobs.masking import mask_text
+from django_jobs.serializers import clean_text
+
+LOG_LINES = 1000
+LOG_BYTES = 64 * 1024
+LINE_LENGTH = 2000
+
+
+Progress = tuple[int, int | None, str]
+"""Units done, units in all if known, a note."""
+
+Lines = tuple[tuple[datetime, str], ...]
+"""Log lines and when they were written."""
+
+
+class Ask(IntEnum):
+    """Why a job is asked to stop; a bigger reason outranks a smaller one."""
+
+    SHUTDOWN = 1
+    """The worker shuts down: end when it suits you."""
+    INTERRUPT = 2
+    """The worker's grace is over: end now, the job runs again elsewhere."""
+    TIMEOUT = 3
+    CANCEL = 4
+    LOST = 5
+
+
+class JobContext:
+    """The first argument of a job that asks for it by annotation.
+
+    Attributes: `job_id` (int, `None` outside a worker), `name` (the definition's name),
+    `queue`, `attempt` (1 at the first run) and `max_attempts`. For the worker: `secrets` (texts
+    to mask), `obeyed` (the reason that `should_stop()` gave), `settled` (the run has
+    ended) and `error` (what it raised).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        job_id: int | None = None,
+        queue: str = "default",
+        attempt: int = 1,
+        max_attempts: int = 1,
+    ) -> None:
+        self.name = name
+        self.job_id = job_id
+        self.queue = queue
+        self.attempt = attempt
+        self.max_attempts = max_attempts
+        self.secrets: frozenset[str] = frozenset()
+        self.obeyed: Ask | None = None
+        self.settled = False
+        self.error: BaseException | None = None
+        self._ask: Ask | None = None
+        self._listeners: list[Callable[[Ask], None]] = []
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+        self._unwritten: deque[tuple[datetime, str]] = deque(maxlen=LOG_LINES)
+        self._tail: deque[str] = deque(maxlen=LOG_LINES)
+        self._tail_bytes = 0
+
+    @classmethod
+    def detached(cls, name: str) -> "JobContext":
+        """Return a context for calling a job as a plain function, outside a worker."""
+        return cls(name)
+
+    def should_stop(self) -> bool:
+        """Say whether the job ought to end now; ask it between two units of work.
+
+        True when somebody cancelled the job, its time limit has passed, the worker is shutting
+        down, or the worker has lost the job. A job that was told so and then returns counts as
+        stopped, not as finished: cancelled, timed out, or handed back to run again.
+        """
+        if self._ask is None:
+            return False
+        self.obeyed = self._ask
+        return True
+
+    def progress(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Report that `done` units of work, of `total` if known, are behind the job.
+
+        `note` (at most 255 characters) says what it is doing. Costs nothing much: the newest
+        value is written at most once a second.
+        """
+        text = clean_text(mask_text(str(note), self.secrets))[:255]
+        with self._lock:
+            self._progress = (int(done), None if total is None else int(total), text)
+
+    def log(self, message: object) -> None:
+        """Keep a line about this run: shown while it runs, stored with its JobRun.
+
+        Lines over 2,000 characters are cut; the last 1,000 lines or 64 KiB are kept. Sensitive
+        arguments are masked.
+        """
+        line = clean_text(mask_text(str(message), self.secrets))[:LINE_LENGTH]
+        at = clock.now()
+        with self._lock:
+            self._unwritten.append((at, line))
+            self._keep(f"{at:%H:%M:%S} {line}")
+
+    def tell(self, ask: Ask) -> None:
+        """Ask the job to stop (the worker's side)."""
+        with self._lock:
+            if self._ask is not None and self._ask >= ask:
+                return
+            self._ask = ask
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener(ask)
+
+    def on_tell(self, listener: Callable[[Ask], None]) -> None:
+        """Call `listener` when the job is asked to stop; at once when it already was."""
+        with self._lock:
+            self._listeners.append(listener)
+            ask = self._ask
+        if ask is not None:
+            listener(ask)
+
+    @property
+    def ask(self) -> Ask | None:
+        """Why the job is asked to stop, `None` when it is not."""
+        return self._ask
+
+    def take_progress(self) -> Progress | None:
+        """Return the progress that was not written yet, and forget it."""
+        with self._lock:
+            progress, self._progress = self._progress, None
+            return progress
+
+    def take_news(self) -> tuple[Progress | None, Lines]:
+        """Return the progress and the log lines that were not written yet, and forget them."""
+        with self._lock:
+            progress, self._progress = self._progress, None
+            lines = tuple(self._unwritten)
+            self._unwritten.clear()
+            return progress, lines
+
+    def put_back(self, progress: Progress | None, lines: Lines) -> None:
+        """Take back news that could not be written."""
+        with self._lock:
+            self._progress = self._progress or progress
+            self._unwritten.extendleft(reversed(lines))
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything to write."""
+        return self._progress is not None or bool(self._unwritten)
+
+    @property
+    def log_tail(self) -> str:
+        """The last lines of the log as one text."""
+        with self._lock:
+            return "\n".join(self._tail)
+
+    def _keep(self, line: str) -> None:
+        if len(self._tail) == LOG_LINES:
+            self._tail_bytes -= len(self._tail[0].encode()) + 1
+        self._tail.append(line)
+        self._tail_bytes += len(line.encode()) + 1
+        while self._tail_bytes > LOG_BYTES:
+            self._tail_bytes -= len(self._tail.popleft().encode()) + 1

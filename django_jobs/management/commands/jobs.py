@@ -1,0 +1,260 @@
+"""`manage.py jobs …`: look at jobs and act on them from a terminal. Needs no worker."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from django.db.models import OuterRef, Subquery
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_naive, make_aware
+
+from django_jobs import clock, operations, registry
+from django_jobs.conf import get_settings
+from django_jobs.display import ago, call_text, duration, json_text
+from django_jobs.exceptions import JobError
+from django_jobs.models import Job, JobLog, JobProgress, JobRun
+from django_jobs.operations import OperationResult
+from django_jobs.states import State
+from django_jobs.summary import summarise
+
+SPANS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Command(BaseCommand):
+    """The command `jobs` with its subcommands."""
+
+    help = "Look at jobs and act on them."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the subcommands."""
+        commands = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
+        _add_list(commands.add_parser("list", help="newest jobs first"))
+        show = commands.add_parser("show", help="everything about one job")
+        show.add_argument("ids", metavar="ID", type=_job_id, nargs=1)
+        for name, text in ACTIONS.items():
+            action = commands.add_parser(name, help=text)
+            action.add_argument("ids", metavar="ID", type=_job_id, nargs="+")
+            if name in ("cancel", "requeue"):
+                action.add_argument("--force", action="store_true", help="take it from its worker")
+        pause = commands.add_parser("pause", help="start nothing of a queue")
+        pause.add_argument("queue")
+        pause.add_argument("--reason", default="", help="for others to read")
+        pause.add_argument("--until", type=_until, help="an ISO time, or 30m, 2h, 1d from now")
+        resume = commands.add_parser("resume", help="go on with a paused queue")
+        resume.add_argument("queue")
+        commands.add_parser("definitions", help="the jobs that this project declares")
+        commands.add_parser("status", help="how many jobs, how old, which workers")
+
+    def handle(self, *_args: Any, subcommand: str, **options: Any) -> None:
+        """Run one subcommand; what goes wrong is told without a traceback."""
+        method: Callable[..., None] = getattr(self, "do_" + subcommand.replace("-", "_"))
+        try:
+            method(**options)
+        except JobError as problem:
+            raise CommandError(str(problem)) from problem
+        except DatabaseError as problem:
+            first = str(problem).strip().partition("\n")[0]
+            raise CommandError(
+                f"The jobs database answers: {first}. If tables are missing, run: "
+                "python manage.py migrate"
+            ) from problem
+
+    def do_list(self, state: str, queue: str, name: str, limit: int, **_: Any) -> None:
+        """Print the newest jobs, one per line."""
+        filters = {"state": state, "queue": queue, "name__contains": name}
+        jobs = _with_error(Job.objects.using(get_settings().DATABASE)).filter(
+            **{key: value for key, value in filters.items() if value}
+        )
+        now = clock.now()
+        rows = [
+            (
+                f"#{job.pk}",
+                job.short_name,
+                job.label,
+                job.queue,
+                f"{job.attempt}/{job.max_attempts}",
+                ago(job.finished_at or job.started_at or job.enqueued_at, now),
+                f"{job.error_type}: {job.error_line}" if job.error_type else "",
+            )
+            for job in jobs.order_by("-id")[:limit]
+        ]
+        titles = ("ID", "JOB", "STATE", "QUEUE", "ATTEMPT", "LAST CHANGE", "ERROR")
+        self._table(titles, rows, empty="No such jobs.")
+
+    def do_show(self, ids: list[int], **_: Any) -> None:
+        """Print everything about one job."""
+        alias = get_settings().DATABASE
+        job = Job.objects.using(alias).filter(pk=ids[0]).first()
+        if job is None:
+            raise CommandError(f"Job #{ids[0]}: {operations.NOT_FOUND}.")
+        for title, text in _facts(job, clock.now()):
+            self.stdout.write(f"{title:<10}{text}")
+        progress = JobProgress.objects.using(alias).filter(pk=job.pk).first()
+        if progress:
+            self.stdout.write(f"{'progress':<10}{progress} {progress.note}".rstrip())
+        for run in JobRun.objects.using(alias).filter(job=job.pk).order_by("id"):
+            self._run(run)
+        lines = JobLog.objects.using(alias).filter(job_id=job.pk).order_by("-id")[:100]
+        for line in reversed(lines):
+            self.stdout.write(f"  {line.at:%H:%M:%S} {line.line}")
+
+    def do_retry(self, ids: list[int], **_: Any) -> None:
+        """Retry finished jobs."""
+        self._report("retried", operations.retry(ids))
+
+    def do_cancel(self, ids: list[int], *, force: bool = False, **_: Any) -> None:
+        """Cancel jobs."""
+        self._report("cancelled", operations.cancel(ids, force=force))
+
+    def do_requeue(self, ids: list[int], *, force: bool = False, **_: Any) -> None:
+        """Take running jobs from a silent worker."""
+        self._report("requeued", operations.requeue(ids, force=force))
+
+    def do_run_now(self, ids: list[int], **_: Any) -> None:
+        """Make scheduled jobs ready."""
+        self._report("made ready", operations.run_now(ids))
+
+    def do_pause(self, queue: str, reason: str, until: datetime | None, **_: Any) -> None:
+        """Pause a queue."""
+        changed = operations.pause_queue(queue, by="manage.py jobs", reason=reason, until=until)
+        suffix = f", until {until:%Y-%m-%d %H:%M %Z}" if until else ""
+        word = "is paused" if changed else "was paused already"
+        self.stdout.write(f'Queue "{queue}" {word}{suffix}. Running jobs go on.')
+
+    def do_resume(self, queue: str, **_: Any) -> None:
+        """Resume a queue."""
+        changed = operations.resume_queue(queue)
+        self.stdout.write(f'Queue "{queue}" {"goes on" if changed else "was not paused"}.')
+
+    def do_definitions(self, **_: Any) -> None:
+        """Print the declared jobs."""
+        rows = [
+            (
+                definition.name,
+                definition.queue,
+                str(definition.max_attempts),
+                duration(definition.timeout) if definition.timeout else "none",
+                definition.source,
+            )
+            for definition in registry.definitions()
+        ]
+        titles = ("NAME", "QUEUE", "ATTEMPTS", "TIMEOUT", "DECLARED AT")
+        self._table(titles, rows, empty="No jobs are declared. Put @job functions in jobs.py.")
+
+    def do_status(self, **_: Any) -> None:
+        """Print counts, the oldest waiting job of each queue, and the workers."""
+        now = clock.now()
+        summary = summarise(get_settings().DATABASE, now)
+        for title, number in summary.counts:
+            self.stdout.write(f"{title:<12}{number}")
+        self.stdout.write("")
+        queues = [
+            (item.name, item.waiting, ago(item.oldest, now), "paused" if item.paused else "")
+            for item in summary.queues
+        ]
+        self._table(("QUEUE", "WAITING", "OLDEST", ""), queues, empty="No queues were seen yet.")
+        self.stdout.write("")
+        workers = [
+            (item.name, ", ".join(item.queues) or "all", ago(item.beat_at, now), item.word)
+            for item in summary.workers
+        ]
+        empty = "No workers. Start one: python manage.py runworker"
+        self._table(("WORKER", "QUEUES", "LAST SEEN", ""), workers, empty=empty)
+
+    def _table(self, titles: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
+        if not rows:
+            self.stdout.write(empty)
+            return
+        widths = [max(len(row[index]) for row in (titles, *rows)) for index in range(len(titles))]
+        for row in (titles, *rows):
+            cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+            self.stdout.write("  ".join(cells).rstrip())
+
+    def _run(self, run: JobRun) -> None:
+        took = f" in {duration(run.finished_at - run.started_at)}" if run.started_at else ""
+        at = f"{run.finished_at:%Y-%m-%d %H:%M:%S}"
+        self.stdout.write(f"attempt {run.attempt}: {run.outcome}{took}, {at} on {run.worker}")
+        if run.result is not None:
+            self.stdout.write(f"  result  {json_text(run.result)}")
+        texts = (run.error_text or run.error, run.traceback, run.log)
+        for line in "\n".join(text for text in texts if text).splitlines():
+            self.stdout.write(f"  {line}")
+
+    def _report(self, done: str, result: OperationResult) -> None:
+        if result.done:
+            self.stdout.write(f"{_count(result.done)} {done}: {_listed(result.done)}.")
+        if result.asked:
+            text = "asked to stop; a running job ends at its next look"
+            self.stdout.write(f"{_count(result.asked)} {text}: {_listed(result.asked)}.")
+        if result.refused:
+            reasons = [f"#{job_id} not {done}: {why}." for job_id, why in result.refused.items()]
+            raise CommandError("\n".join(reasons))
+
+
+ACTIONS = {
+    "retry": "run finished jobs again",
+    "cancel": "cancel waiting jobs, ask running ones to stop",
+    "requeue": "take running jobs from a worker that is silent",
+    "run-now": "make scheduled jobs ready at once",
+}
+
+
+def _add_list(parser: Any) -> None:
+    states = [state.value for state in State]
+    parser.add_argument("--state", type=str.upper, choices=states, default="")
+    parser.add_argument("--queue", default="")
+    parser.add_argument("--name", default="", help="a part of the job's name")
+    parser.add_argument("--limit", type=int, default=20, help="how many (default 20)")
+
+
+def _with_error(jobs: Any) -> Any:
+    newest = JobRun.objects.filter(job=OuterRef("pk")).order_by("-id")
+    return jobs.annotate(
+        error_type=Subquery(newest.values("error_type")[:1]),
+        error_line=Subquery(newest.values("error")[:1]),
+    )
+
+
+def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
+    yield "job", f"#{job.pk} {job.name}"
+    yield "call", call_text(job.name, job.args, job.kwargs)
+    yield "state", f"{job.label}, attempt {job.attempt} of {job.max_attempts}"
+    yield "queue", f"{job.queue}, priority {job.priority}"
+    moments = {
+        "enqueued": job.enqueued_at,
+        "run at": job.run_at if job.state == State.SCHEDULED else None,
+        "started": job.started_at,
+        "finished": job.finished_at,
+    }
+    for title, moment in moments.items():
+        if moment:
+            yield title, f"{moment:%Y-%m-%d %H:%M:%S %Z} ({ago(moment, now)})"
+    if job.lost_count:
+        yield "lost", f"{job.lost_count} of at most {job.max_lost} workers died under it"
+    if job.unique_key:
+        yield "key", job.unique_key
+
+
+def _count(ids: Iterable[int]) -> str:
+    number = len(list(ids))
+    return f"{number} job" if number == 1 else f"{number} jobs"
+
+
+def _listed(ids: Iterable[int]) -> str:
+    return ", ".join(f"#{job_id}" for job_id in sorted(ids))
+
+
+def _job_id(text: str) -> int:
+    return int(text.removeprefix("#"))
+
+
+def _until(text: str) -> datetime:
+    number, unit = text[:-1], text[-1:]
+    if number.isdigit() and unit in SPANS:
+        return clock.now() + timedelta(**{SPANS[unit]: int(number)})
+    moment = parse_datetime(text)
+    if moment is None:
+        raise ValueError(text)
+    return make_aware(moment) if is_naive(moment) else moment

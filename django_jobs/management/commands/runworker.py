@@ -1,0 +1,110 @@
+"""`manage.py runworker`: runs jobs until it is stopped."""
+
+import argparse
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from django_jobs.conf import get_settings
+from django_jobs.exceptions import InvalidQueue
+from django_jobs.options import check_queue
+from django_jobs.worker.console import FORMATS, banner, prepare_logging
+from django_jobs.worker.options import WorkerOptions, default_threads
+from django_jobs.worker.process import MISCONFIGURED, WorkerProcess
+from django_jobs.worker.startup import await_database, await_tables
+from django_jobs.worker.supervisor import Supervisor
+
+WAIT = 60.0
+
+
+class Command(BaseCommand):
+    """Runs jobs until it is stopped. Exit codes: 0 clean, 1 not started, 2 forced, 3 broken."""
+
+    help = "Run background jobs until Ctrl-C or SIGTERM."
+    requires_system_checks = ["django_jobs"]
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--queues", default="", help="Queues to serve, comma-separated (default: all)."
+        )
+        parser.add_argument("--threads", type=_positive, help="Jobs at once per process.")
+        parser.add_argument(
+            "--async", type=_positive, dest="async_slots", help="Async jobs at once per process."
+        )
+        parser.add_argument("--processes", type=_positive, default=1, help="Worker processes.")
+        parser.add_argument("--burst", action="store_true", help="Exit when no job is ready.")
+        parser.add_argument(
+            "--max-jobs", type=_positive, help="Exit after this many jobs per process."
+        )
+        parser.add_argument("--grace", type=float, help="Seconds that running jobs get at a stop.")
+        parser.add_argument("--log-format", choices=FORMATS, help="Form of the log lines.")
+        parser.add_argument(
+            "--no-wait", action="store_true", help="Do not wait for the database or its tables."
+        )
+
+    def handle(self, **given: Any) -> None:
+        """Run the worker."""
+        prepare_logging(given["log_format"])
+        options = self._options(given)
+        self._stopped_while_waiting = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: self._stopped_while_waiting.set())
+        if not self._is_ready(0.0 if given["no_wait"] else WAIT):
+            raise CommandError("The worker did not start.", returncode=MISCONFIGURED)
+        for line in banner(options):
+            self.stdout.write(line)
+        self.stdout.flush()
+        worker = Supervisor(options) if options.processes > 1 else WorkerProcess(options)
+        signal.signal(signal.SIGTERM, lambda *_: worker.request_stop())
+        signal.signal(signal.SIGINT, lambda *_: worker.request_stop())
+        if self._stopped_while_waiting.is_set():
+            worker.request_stop()
+        connections.close_all()
+        code = worker.run()
+        if code:
+            raise SystemExit(code)
+
+    def _options(self, given: dict[str, Any]) -> WorkerOptions:
+        settings = get_settings()
+        queues = tuple(name.strip() for name in given["queues"].split(",") if name.strip())
+        try:
+            for name in queues:
+                check_queue(name)
+        except InvalidQueue as error:
+            raise CommandError(str(error), returncode=MISCONFIGURED) from error
+        vendor = connections[settings.DATABASE].vendor
+        grace = settings.SHUTDOWN_GRACE if given["grace"] is None else given["grace"]
+        return WorkerOptions(
+            queues=queues,
+            threads=given["threads"] or default_threads(vendor),
+            async_slots=given["async_slots"] or settings.ASYNC,
+            processes=given["processes"],
+            burst=given["burst"],
+            max_jobs=given["max_jobs"],
+            grace=max(grace, 0.0),
+        )
+
+    def _is_ready(self, wait: float) -> bool:
+        alias = get_settings().DATABASE
+
+        def say(text: str) -> None:
+            self.stderr.write(text)
+            self.stderr.flush()
+
+        def pause(seconds: float) -> None:
+            if self._stopped_while_waiting.wait(seconds):
+                raise CommandError("Stopped.", returncode=0)
+
+        if not await_database(alias, wait=wait, say=say, pause=pause):
+            return False
+        return await_tables(alias, wait=wait, say=say, pause=pause)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number

@@ -1,0 +1,21 @@
+"""Makes due jobs ready: scheduled ones, retries, sleepers."""
+
+from django_jobs import clock
+from django_jobs.engines.base import Engine
+from django_jobs.services.base import Service
+
+PAGE = 1000
+
+
+class Promoter(Service):
+    """Runs every second, so that a short retry waits a second too long at most."""
+
+    interval = 1.0
+    jitter = 0.1
+
+    def run(self, engine: Engine) -> set[str]:
+        """Promote one page of due jobs."""
+        queues = engine.promote(PAGE, clock.now_or_none())
+        if queues:
+            self.hurry()
+        return queues

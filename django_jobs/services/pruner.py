@@ -1,0 +1,36 @@
+"""Deletes what is older than the retention, a little at a time, from the oldest on."""
+
+from datetime import timedelta
+
+from django_jobs import clock
+from django_jobs.conf import get_settings
+from django_jobs.engines.base import Engine
+from django_jobs.services.base import Service
+
+PAGE = 1000
+PAGES = 5
+WHEN_DONE = 600.0
+
+
+class Pruner(Service):
+    """Walks the job table by id, five pages a minute; starts anew ten minutes after the end."""
+
+    interval = 60.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._after = 0
+
+    def run(self, engine: Engine) -> set[str]:
+        """Look at the next pages."""
+        now, settings = clock.now(), get_settings()
+        successful_before = now - timedelta(days=settings.RETENTION_SUCCESSFUL)
+        failed_before = now - timedelta(days=settings.RETENTION_FAILED)
+        for _ in range(PAGES):
+            pruned = engine.prune(successful_before, failed_before, PAGE, self._after)
+            if pruned.last_id is None:
+                self._after = 0
+                self._due_at = clock.monotonic() + WHEN_DONE
+                return set()
+            self._after = pruned.last_id
+        return set()

@@ -1,0 +1,40 @@
+"""Takes jobs back from workers that fell silent, and sweeps up what they left."""
+
+import logging
+
+from django_jobs import clock
+from django_jobs.engines.base import Engine, Rescued
+from django_jobs.services.base import Service
+from django_jobs.states import State
+
+logger = logging.getLogger("django_jobs.job")
+
+PAGE = 100
+
+
+class Rescuer(Service):
+    """Reads the claim table only, every 15 seconds."""
+
+    def run(self, engine: Engine) -> set[str]:
+        """Rescue and sweep; return the queues whose jobs are ready again."""
+        rescued = engine.rescue(PAGE, clock.now_or_none())
+        engine.sweep(PAGE, clock.now_or_none())
+        for job in rescued:
+            report(job)
+        return {job.queue for job in rescued if job.state is State.READY}
+
+
+def report(job: Rescued) -> None:
+    """Log what became of a rescued job."""
+    fate = {
+        State.READY: "it is ready again",
+        State.FAILED: "it was lost too often and has failed",
+        State.CANCELLED: "it was asked to stop and is cancelled",
+    }[job.state]
+    logger.warning(
+        "Job #%d: worker %s stopped answering; %s",
+        job.job_id,
+        job.worker,
+        fate,
+        extra={"event": "lost", "job_id": job.job_id, "worker": job.worker, "queue": job.queue},
+    )

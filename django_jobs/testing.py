@@ -1,0 +1,74 @@
+"""For the tests of a project: run its jobs here and now, on the test's own connection.
+
+`run_jobs()` works inside `TestCase`, where no worker could see the uncommitted jobs.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from django_jobs import clock, registry
+from django_jobs.clock import FrozenClock, frozen
+from django_jobs.conf import get_settings
+from django_jobs.engines import get_engine
+from django_jobs.engines.base import ClaimedJob, Engine, Finish
+from django_jobs.exceptions import JobNotFound
+from django_jobs.states import RunOutcome, after_run
+from django_jobs.worker.execution import make_context, run_sync
+
+__all__ = ["FrozenClock", "frozen", "run_jobs"]
+
+WORKER = "run_jobs"
+PAGE = 100
+LIMIT = 10_000
+
+
+def run_jobs(
+    *,
+    queues: Collection[str] | None = None,
+    now: datetime | None = None,
+    until_empty: bool = True,
+    raise_errors: bool = False,
+) -> list[RunOutcome]:
+    """Run the jobs that are due, in this thread, and return how each run ended, in order.
+
+    `queues`: only these (default: all). `now`: pretend it is this instant, so that retries and
+    delayed jobs up to then run (default: the present, or the frozen clock). `until_empty`: go
+    on with jobs that were enqueued by jobs (default), else run only what is due at the start.
+    `raise_errors`: raise what a job raised, after its end was written. Raises JobNotFound for
+    a job whose name nobody declares, and RuntimeError when jobs never come to an end.
+    """
+    if now is not None:
+        with frozen(now):
+            return run_jobs(queues=queues, until_empty=until_empty, raise_errors=raise_errors)
+    engine = get_engine(get_settings().DATABASE)
+    outcomes: list[RunOutcome] = []
+    while claimed := _claim(engine, queues):
+        for job in claimed:
+            outcomes.append(_run(engine, job, raise_errors=raise_errors))
+        engine.close([claimed[0].claim_id])
+        if not until_empty:
+            break
+        if len(outcomes) > LIMIT:
+            raise RuntimeError(f"{LIMIT:,} runs and still not empty: do jobs enqueue each other?")
+    return outcomes
+
+
+def _claim(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJob]:
+    now = clock.now_or_none()
+    while engine.promote(PAGE, now):
+        pass
+    return engine.claim(queues, PAGE, WORKER, get_settings().LEASE, now=now)
+
+
+def _run(engine: Engine, job: ClaimedJob, *, raise_errors: bool) -> RunOutcome:
+    if registry.find(job.name) is None:
+        engine.release([job.hold])
+        raise JobNotFound(f"Job #{job.id} wants {job.name}, which nobody declares.")
+    context, began = make_context(job), clock.monotonic()
+    transition = after_run(run_sync(job, context))
+    ended = clock.monotonic()
+    finish = Finish(job.hold, transition, ended - began, 0.0, context.log_tail)
+    engine.finish([finish], WORKER, clock.now_or_none())
+    if raise_errors and context.error is not None:
+        raise context.error
+    return transition.outcome

@@ -1,0 +1,166 @@
+"""How a worker speaks on its terminal: the banner, and one line per event."""
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import django
+from django.core.management.color import color_style, supports_color
+from django.db import connections
+
+from django_jobs import __version__, registry
+from django_jobs.conf import get_settings
+from django_jobs.worker.options import WorkerOptions
+
+FORMATS = ("text", "keyvalue", "json")
+FORMAT_VARIABLE = "DJANGO_JOBS_LOG_FORMAT"
+SHOWN = 3
+MARKS = {
+    "started": "·",
+    "successful": "✓",
+    "retried": "↻",
+    "failed": "✗",
+    "lost": "!",
+    "fenced": "!",
+    "cancelled": "‖",
+    "snoozed": "◔",
+}
+STYLES = {"successful": "SUCCESS", "retried": "WARNING", "failed": "ERROR", "lost": "ERROR"}
+FIELDS = (
+    "event",
+    "job_id",
+    "job_name",
+    "attempt",
+    "queue",
+    "seconds",
+    "worker",
+    "started",
+    "finished",
+)
+
+
+class TerminalFormatter(logging.Formatter):
+    """`20:15:35  ✓ send_campaign #18  0.42 s`: for people who watch."""
+
+    def __init__(self, *, coloured: bool) -> None:
+        super().__init__()
+        self._style_of: Any = color_style() if coloured else None
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        event = getattr(record, "event", "")
+        mark = MARKS.get(event, "!" if record.levelno >= logging.WARNING else " ")
+        at = datetime.fromtimestamp(record.created, UTC).astimezone()
+        line = f"{at:%H:%M:%S}  {mark} {record.getMessage()}"
+        if self._style_of is not None and event in STYLES:
+            line = getattr(self._style_of, STYLES[event])(line)
+        return line + _trace(self, record)
+
+
+class KeyValueFormatter(logging.Formatter):
+    """`time=… level=info event=successful job_id=18 …`: for log files, ASCII only."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        pairs = " ".join(f"{key}={_quoted(value)}" for key, value in _facts(record).items())
+        return pairs + _trace(self, record)
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object a line: for log collectors."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        facts = _facts(record)
+        if record.exc_info:
+            facts["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(facts, default=str)
+
+
+def prepare_logging(log_format: str | None = None, stream: TextIO | None = None) -> None:
+    """Give the logger `django_jobs` a handler, unless the project has configured one.
+
+    The format is remembered in the environment, so that child processes speak alike.
+    """
+    logger = logging.getLogger("django_jobs")
+    if logger.handlers or logging.getLogger().handlers:
+        return
+    stream = stream or sys.stdout
+    chosen = log_format or os.environ.get(FORMAT_VARIABLE)
+    if chosen not in FORMATS:
+        chosen = "text" if stream.isatty() else "keyvalue"
+    os.environ[FORMAT_VARIABLE] = chosen
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_formatter(chosen))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def banner(options: WorkerOptions) -> list[str]:
+    """Return the lines that a worker prints when it starts."""
+    known = [definition.name for definition in registry.definitions()]
+    names = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "")
+    queues = ", ".join(options.queues) or "all"
+    threads = (
+        f"{options.processes} × {options.threads}" if options.processes > 1 else options.threads
+    )
+    name = options.worker_name()
+    lines = [
+        f"django_jobs {__version__} · Django {django.get_version()} · {_database()} · worker {name}",
+        f"queues    {queues:<24} jobs known  {len(known)}" + (f"  ({names})" if names else ""),
+        f"threads   {threads!s:<24} async       {options.async_slots}",
+        (
+            f"Ctrl-C finishes running jobs ({options.grace:g} s), "
+            "a second Ctrl-C returns them to the queue."
+        ),
+    ]
+    if not known:
+        lines.append("No jobs are declared: put @job functions into jobs.py of an installed app.")
+    return lines
+
+
+def _database() -> str:
+    connection: Any = connections[get_settings().DATABASE]
+    if connection.vendor == "postgresql":
+        version = connection.pg_version
+        settings = get_settings()
+        wake = "NOTIFY" if settings.LISTEN and not settings.POOLED else "polling"
+        return f"PostgreSQL {version // 10000} (SKIP LOCKED, {wake})"
+    if connection.vendor == "sqlite":
+        return "SQLite: one writer, good for development and small sites"
+    return str(connection.display_name)
+
+
+def _formatter(name: str) -> logging.Formatter:
+    if name == "json":
+        return JSONFormatter()
+    if name == "keyvalue":
+        return KeyValueFormatter()
+    return TerminalFormatter(coloured=supports_color())
+
+
+def _facts(record: logging.LogRecord) -> dict[str, Any]:
+    at = datetime.fromtimestamp(record.created, UTC)
+    facts: dict[str, Any] = {
+        "time": at.isoformat(timespec="milliseconds"),
+        "level": record.levelname.lower(),
+    }
+    for field in FIELDS:
+        if hasattr(record, field):
+            facts[field] = getattr(record, field)
+    facts["message"] = record.getMessage()
+    return facts
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    plain = text.isascii() and text.isprintable() and text and not set(text) & set(' "=')
+    return text if plain else json.dumps(text)
+
+
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    return "\n" + formatter.formatException(record.exc_info) if record.exc_info else ""

@@ -1,0 +1,248 @@
+"""Runs one claimed job and turns whatever happens into an outcome. Exceptions end here.
+
+Knows no SQL and no pool; it is called in the thread, or on the event loop, that runs the job.
+"""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync, sync_to_async
+from django.db import connections
+
+from django_jobs import clock, registry
+from django_jobs.conf import get_settings
+from django_jobs.context import Ask, JobContext
+from django_jobs.engines.base import ClaimedJob
+from django_jobs.exceptions import (
+    Cancel,
+    NonRetriable,
+    ResultNotStorable,
+    ResultTooLarge,
+    RetryAfter,
+    Snooze,
+)
+from django_jobs.handles import running_job
+from django_jobs.masking import secrets_in
+from django_jobs.retries import Backoff, as_seconds
+from django_jobs.serializers import dump_result, load
+from django_jobs.states import (
+    Interrupted,
+    Later,
+    Outcome,
+    Raised,
+    Snoozed,
+    Stopped,
+    Succeeded,
+    TimedOut,
+)
+from django_jobs.worker.failures import describe
+
+if TYPE_CHECKING:
+    from django_jobs.definitions import JobDefinition
+
+    Definition = JobDefinition[Any, Any]
+
+logger = logging.getLogger("django_jobs")
+
+FINAL_ERRORS = (NonRetriable, ResultNotStorable, ResultTooLarge)
+MIN_RETRY_AFTER, MAX_RETRY_AFTER = 1.0, 24 * 3600.0
+
+
+class ArgumentsDoNotFit(NonRetriable):
+    """The job was enqueued with arguments that its function no longer takes."""
+
+
+class TimeLimitExceeded(Exception):
+    """The run took longer than the job's `timeout`."""
+
+
+def make_context(claimed: ClaimedJob) -> JobContext:
+    """Return the context of a claimed job."""
+    return JobContext(
+        claimed.name,
+        job_id=claimed.id,
+        queue=claimed.queue,
+        attempt=claimed.attempt,
+        max_attempts=claimed.max_attempts,
+    )
+
+
+def run_sync(claimed: ClaimedJob, context: JobContext) -> Outcome:
+    """Run a job in this thread and return how it ended. Raises nothing.
+
+    An async job is run to its end, with its database work in this thread.
+    """
+    definition = registry.get(claimed.name)
+    with _told_which_job(claimed):
+        try:
+            call = _call(definition, claimed, context)
+            result = async_to_sync(call.awaited)() if definition.is_async else call.now()
+            return _returned(definition, result, context)
+        except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
+            return _raised(error, definition, context)
+        finally:
+            context.settled = True
+
+
+async def run_async(claimed: ClaimedJob, context: JobContext) -> Outcome:
+    """Run an async job on this event loop and return how it ended. Raises nothing.
+
+    A time limit, a cancellation or the end of the worker's grace reaches the job as a
+    `CancelledError` at its next `await`.
+    """
+    definition = registry.get(claimed.name)
+    _cancel_when_told(context)
+    call_off = _limit_time(definition, context)
+    async with ThreadSensitiveContext() as place:
+        try:
+            with _told_which_job(claimed):
+                call = _call(definition, claimed, context)
+                return _returned(definition, await call.awaited(), context)
+        except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
+            return _raised(error, definition, context)
+        finally:
+            context.settled = True
+            call_off()
+            if place in SyncToAsync.context_to_thread_executor:
+                await asyncio.shield(sync_to_async(connections.close_all)())
+
+
+class _Call:
+    """A function with its arguments, decoded and checked."""
+
+    def __init__(self, definition: "Definition", args: list[Any], kwargs: dict[str, Any]) -> None:
+        self._function = definition.func
+        self._args, self._kwargs = args, kwargs
+
+    def now(self) -> Any:
+        return self._function(*self._args, **self._kwargs)
+
+    async def awaited(self) -> Any:
+        return await self.now()
+
+
+def _call(definition: "Definition", claimed: ClaimedJob, context: JobContext) -> _Call:
+    args, kwargs = load(claimed.args), load(claimed.kwargs)
+    try:
+        bound = definition.signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise ArgumentsDoNotFit(
+            f"{claimed.name}{definition.signature} no longer takes the arguments that this job "
+            f"was enqueued with ({error}). Give the new parameter a default, or enqueue it anew."
+        ) from None
+    context.secrets = secrets_in(bound.arguments, definition.sensitive)
+    return _Call(definition, [context, *args] if definition.wants_context else args, kwargs)
+
+
+def _limit_time(definition: "Definition", context: JobContext) -> Callable[[], None]:
+    """Tell the job when its time is over; return how to call that off.
+
+    The loop's own timer is exact to the millisecond; the housekeeper's look is not.
+    """
+    if definition.timeout is None:
+        return lambda: None
+    loop = asyncio.get_running_loop()
+    return loop.call_later(definition.timeout, context.tell, Ask.TIMEOUT).cancel
+
+
+def _cancel_when_told(context: JobContext) -> None:
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    assert task is not None
+
+    def cancel() -> None:
+        if not context.settled:
+            task.cancel()
+
+    def told(ask: Ask) -> None:
+        if ask is not Ask.SHUTDOWN:
+            loop.call_soon_threadsafe(cancel)
+
+    context.on_tell(told)
+
+
+@contextmanager
+def _told_which_job(claimed: ClaimedJob) -> Iterator[None]:
+    token = running_job.set(claimed.id)
+    try:
+        yield
+    finally:
+        running_job.reset(token)
+
+
+def _returned(definition: "Definition", result: Any, context: JobContext) -> Outcome:
+    if context.obeyed is not None:
+        return _stopped(context.obeyed, definition, context)
+    return Succeeded(dump_result(definition.name, result, get_settings().MAX_RESULT))
+
+
+def _raised(error: BaseException, definition: "Definition", context: JobContext) -> Outcome:
+    if isinstance(error, Snooze):
+        return Snoozed(_later(error.when))
+    if isinstance(error, Cancel):
+        return Stopped(str(error))
+    told = context.ask if isinstance(error, asyncio.CancelledError) else context.obeyed
+    if told is not None:
+        return _stopped(told, definition, context)
+    context.error = error
+    record = describe(error, definition.name, context.secrets)
+    again = _again(error, definition, context)
+    # The traceback's frames hold the job's locals, and with them files and connections.
+    traceback.clear_frames(error.__traceback__)
+    return Raised(record, again)
+
+
+def _stopped(ask: Ask, definition: "Definition", context: JobContext) -> Outcome:
+    if ask is Ask.CANCEL:
+        return Stopped("Stopped as it was asked to")
+    if ask is not Ask.TIMEOUT:
+        return Interrupted()
+    error = TimeLimitExceeded(
+        f"Stopped after {definition.timeout:g} s (timeout). "
+        "Raise timeout=, or split the work into steps."
+    )
+    return TimedOut(describe(error, definition.name), _again(error, definition, context))
+
+
+def _again(error: BaseException, definition: "Definition", context: JobContext) -> Later | None:
+    if context.attempt >= context.max_attempts:
+        return None
+    if isinstance(error, (*FINAL_ERRORS, *definition.never_retry)):
+        return None
+    if isinstance(error, RetryAfter):
+        return _held_between(_later(error.when))
+    if definition.retry_on is not None and not isinstance(
+        error, (*definition.retry_on, TimeLimitExceeded)
+    ):
+        return None
+    return Later(_wait(error, definition, context.attempt))
+
+
+def _wait(error: BaseException, definition: "Definition", attempt: int) -> float:
+    try:
+        return max(as_seconds(definition.backoff(error, attempt)), 0.0)
+    except Exception:
+        logger.exception("The backoff of %s raised; the default is used instead.", definition.name)
+        return Backoff()(error, attempt)
+
+
+def _later(when: float | timedelta | datetime) -> Later:
+    if isinstance(when, datetime):
+        return Later(instant=when)
+    return Later(seconds=max(as_seconds(when), 0.0))
+
+
+def _held_between(later: Later) -> Later:
+    if later.instant is None:
+        return Later(seconds=min(max(later.seconds, MIN_RETRY_AFTER), MAX_RETRY_AFTER))
+    now = clock.now()
+    earliest, latest = (
+        now + timedelta(seconds=MIN_RETRY_AFTER),
+        now + timedelta(seconds=MAX_RETRY_AFTER),
+    )
+    return Later(instant=min(max(later.instant, earliest), latest))

@@ -1,0 +1,186 @@
+"""The thread that keeps house: extends leases, shows that the worker lives, runs the services.
+
+Has a connection of its own, so that a coordinator that waits for a lock loses no lease.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from django_jobs import clock
+from django_jobs.conf import get_settings
+from django_jobs.context import Ask
+from django_jobs.engines.base import Engine, Report, WorkerCard
+from django_jobs.services import Service
+from django_jobs.worker.holdings import Holdings
+from django_jobs.worker.links import Link, Unreachable
+
+logger = logging.getLogger("django_jobs")
+
+TICK = 0.5
+BUSY_TICK = 0.2
+REPORT_INTERVAL = 1.0
+BEAT_INTERVAL = 15.0
+
+Errand = Callable[[Engine], bool]
+"""A piece of work for the housekeeper's connection; returns whether it is done with."""
+
+
+class Housekeeper:
+    """Does small duties again and again until it is stopped."""
+
+    def __init__(
+        self,
+        link: Link,
+        holdings: Holdings,
+        card: WorkerCard | None,
+        services: list[Service],
+        *,
+        on_ready: Callable[[], None],
+        every_tick: Callable[[], None],
+    ) -> None:
+        self._link = link
+        self._holdings = holdings
+        self._card = card
+        self._services = services
+        self._on_ready = on_ready
+        self._every_tick = every_tick
+        self._errands: list[Errand] = []
+        self._wake = threading.Event()
+        self._stopping = False
+        self._extend_at = 0.0
+        self._beat_at = 0.0
+        self._report_at = 0.0
+        self.crash: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="housekeeper", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop_services(self) -> None:
+        """Run no service any more; leases are still extended."""
+        self._services = []
+
+    def stop(self, timeout: float) -> None:
+        """Say good-bye and end; waits at most `timeout` seconds."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join(timeout)
+
+    def run_soon(self, errand: Errand) -> None:
+        """Do `errand` at once, and again each tick until it returns true."""
+        self._errands.append(errand)
+        self._wake.set()
+
+    def hurry(self) -> None:
+        """Extend at once: somebody was asked to stop."""
+        self._extend_at = 0.0
+        self._wake.set()
+
+    def _work(self) -> None:
+        try:
+            while not self._stopping:
+                self._tick()
+                self._wake.wait(TICK)
+                self._wake.clear()
+            self._leave()
+        except Exception as error:  # noqa: BLE001 - the process must not go on without its leases
+            self.crash = error
+        finally:
+            self._link.close()
+
+    def _tick(self) -> None:
+        self._tell_late_jobs()
+        self._every_tick()
+        try:
+            self._run_errands()
+            self._extend()
+            self._report()
+            self._beat()
+            for service in self._services:
+                if service.due:
+                    self._attend(service)
+        except Unreachable:
+            pass  # the link has told whom it concerns; everything stays due
+
+    def _extend(self) -> None:
+        now = clock.monotonic()
+        if now < self._extend_at:
+            return
+        self._extend_at = now + get_settings().extend_interval
+        claim_ids = self._holdings.claim_ids()
+        if not claim_ids:
+            return
+        lease = get_settings().LEASE
+        try:
+            answers = self._link.ask(
+                lambda engine: engine.extend(claim_ids, lease, clock.now_or_none())
+            )
+        except Unreachable:
+            self._extend_at = 0.0
+            raise
+        if self._holdings.apply(answers, now):
+            self._extend_at = clock.monotonic() + BUSY_TICK
+
+    def _report(self) -> None:
+        now = clock.monotonic()
+        if now < self._report_at:
+            return
+        self._report_at = now + REPORT_INTERVAL
+        talkers = [held for held in self._holdings.helds() if held.context.has_news]
+        news = [(held, *held.context.take_news()) for held in talkers if not held.context.settled]
+        if not news:
+            return
+        reports = []
+        for held, progress, lines in news:
+            done, total, note = progress or (None, None, "")
+            reports.append(Report(held.hold, done, total, note, lines))
+        try:
+            self._link.ask(lambda engine: engine.report(reports, clock.now_or_none()))
+        except Unreachable:
+            for held, progress, lines in news:
+                held.context.put_back(progress, lines)
+            raise
+
+    def _beat(self) -> None:
+        card, now = self._card, clock.monotonic()
+        if card is None or now < self._beat_at:
+            return
+        self._link.ask(lambda engine: engine.beat(card, clock.now_or_none()))
+        self._beat_at = now + BEAT_INTERVAL * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+    def _attend(self, service: Service) -> None:
+        def work(engine: Engine) -> set[str]:
+            queues = service.attend(engine)
+            if queues:
+                engine.notify(queues)
+            return queues
+
+        if self._link.ask(work):
+            self._on_ready()
+
+    def _run_errands(self) -> None:
+        for errand in list(self._errands):
+            if self._link.ask(errand):
+                self._errands.remove(errand)
+                self._on_ready()
+
+    def _tell_late_jobs(self) -> None:
+        now = clock.monotonic()
+        for held in self._holdings.helds():
+            deadline = held.deadline
+            if deadline is not None and now >= deadline:
+                held.context.tell(Ask.TIMEOUT)
+        for held in self._holdings.doubtful():
+            held.context.tell(Ask.LOST)
+
+    def _leave(self) -> None:
+        card = self._card
+        if card is None:
+            return
+        try:
+            self._link.ask(lambda engine: engine.leave(card.name))
+        except Unreachable:
+            logger.debug("Could not say good-bye; the worker's row will show that it is silent.")

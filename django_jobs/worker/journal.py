@@ -1,0 +1,208 @@
+"""Tells the world what jobs do: log lines and signals, from a thread of its own.
+
+Keeps the coordinator and the job threads free of both. Above 200 events a second starts and
+successes are folded into one line a second and job name; failures never are.
+"""
+
+import logging
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from django.db import close_old_connections, connections
+
+from django_jobs import clock
+from django_jobs.conf import get_settings
+from django_jobs.engines.base import ClaimedJob
+from django_jobs.signals import job_finished, job_started
+from django_jobs.states import RunOutcome, State, Transition
+
+logger = logging.getLogger("django_jobs.job")
+
+FOLD_ABOVE = 200
+SECOND = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A job has started."""
+
+    claimed: ClaimedJob
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a run is written; `fenced`: it was refused, the job is not ours any more.
+
+    `result` is what may be shown of the result: masked and short.
+    """
+
+    claimed: ClaimedJob
+    transition: Transition
+    seconds: float
+    fenced: bool = False
+    result: str = ""
+
+
+Event = Start | End
+
+
+class Journal:
+    """Takes events in batches and logs them."""
+
+    def __init__(self) -> None:
+        self._inbox: SimpleQueue[list[Event] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._folding = Folding()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def write(self, events: list[Event]) -> None:
+        """Take events; returns at once."""
+        if events:
+            self._inbox.put(events)
+
+    def stop(self, timeout: float) -> None:
+        """Write what was taken, then end; waits at most `timeout` seconds."""
+        self._inbox.put(None)
+        self._thread.join(timeout)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                events = self._inbox.get(timeout=SECOND if self._folding.pending else None)
+            except Empty:
+                self._folding.flush()
+                continue
+            if events is None:
+                break
+            for event in events:
+                self._folding.take(event)
+            signal(events)
+        self._folding.flush()
+        connections.close_all()
+
+
+class Folding:
+    """Decides for each event whether it gets a line of its own."""
+
+    def __init__(self) -> None:
+        self._all = get_settings().LOG_JOBS == "all"
+        self._second = 0.0
+        self._in_second = 0
+        self._starts: Counter[str] = Counter()
+        self._successes: Counter[str] = Counter()
+
+    @property
+    def pending(self) -> bool:
+        """Whether folded events wait for their line."""
+        return bool(self._starts or self._successes)
+
+    def take(self, event: Event) -> None:
+        """Log `event` now, or count it."""
+        now = clock.monotonic()
+        if now - self._second >= SECOND:
+            self.flush()
+            self._second, self._in_second = now, 0
+        self._in_second += 1
+        if self._all or self._in_second <= FOLD_ABOVE or not _is_ordinary(event):
+            log(event)
+        elif isinstance(event, Start):
+            self._starts[event.claimed.name] += 1
+        else:
+            self._successes[event.claimed.name] += 1
+
+    def flush(self) -> None:
+        """Write one line for each job name with folded events."""
+        for name in sorted(self._starts.keys() | self._successes.keys()):
+            starts, successes = self._starts[name], self._successes[name]
+            extra = {"event": "folded", "job_name": name, "started": starts, "finished": successes}
+            logger.info(
+                "%s: %d more started, %d more finished",
+                _short(name),
+                starts,
+                successes,
+                extra=extra,
+            )
+        self._starts.clear()
+        self._successes.clear()
+
+
+def log(event: Event) -> None:
+    """Write one line about `event`."""
+    claimed = event.claimed
+    extra = {"job_id": claimed.id, "job_name": claimed.name, "attempt": claimed.attempt}
+    extra |= {"queue": claimed.queue, "event": "started"}
+    if isinstance(event, Start):
+        logger.info("%s #%d started", _short(claimed.name), claimed.id, extra=extra)
+        return
+    level, name, text = _sentence(event)
+    extra |= {"event": name, "seconds": round(event.seconds, 3)}
+    logger.log(level, "%s #%d %s", _short(claimed.name), claimed.id, text, extra=extra)
+
+
+def signal(events: list[Event]) -> None:
+    """Send the signals of `events` to whoever listens."""
+    starts, ends = job_started.has_listeners(), job_finished.has_listeners()
+    if not (starts or ends):
+        return
+    close_old_connections()
+    for event in events:
+        if isinstance(event, Start) and starts:
+            job_started.send_robust(sender=event.claimed.name, claimed=event.claimed)
+        elif isinstance(event, End) and ends and not event.fenced:
+            job_finished.send_robust(
+                sender=event.claimed.name, claimed=event.claimed, transition=event.transition
+            )
+    close_old_connections()
+
+
+def _is_ordinary(event: Event) -> bool:
+    if isinstance(event, Start):
+        return True
+    return event.transition.outcome is RunOutcome.SUCCESSFUL and not event.fenced
+
+
+def _short(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _sentence(event: End) -> tuple[int, str, str]:
+    """Return the level, the event's name and what happened, in words."""
+    if event.fenced:
+        text = "ended after its lease was lost; nothing was written, it runs or ran elsewhere"
+        return logging.WARNING, "fenced", text
+    transition = event.transition
+    if transition.error is not None:
+        return _trouble(event)
+    if transition.outcome is RunOutcome.SUCCESSFUL:
+        text = f"{event.seconds:.2f} s" + (f" → {event.result}" if event.result else "")
+    elif transition.outcome is RunOutcome.SNOOZED:
+        text = f"snoozed, runs again {_when(transition)}"
+    elif transition.outcome is RunOutcome.CANCELLED:
+        text = f"cancelled: {transition.reason}".rstrip(": ")
+    else:
+        text = f"{transition.outcome}, handed back"
+    return logging.INFO, str(transition.outcome), text
+
+
+def _trouble(event: End) -> tuple[int, str, str]:
+    claimed, transition = event.claimed, event.transition
+    assert transition.error is not None
+    problem = f"{_short(transition.error.type)}: {transition.error.message}".rstrip(": ")
+    if transition.to is State.FAILED:
+        count = f"{claimed.attempt} attempt{'s' if claimed.attempt > 1 else ''}"
+        return logging.ERROR, "failed", f"failed after {count}: {problem}"
+    tries = f"attempt {claimed.attempt}/{claimed.max_attempts}"
+    return logging.WARNING, "retried", f"{tries} failed: {problem}  retry {_when(transition)}"
+
+
+def _when(transition: Transition) -> str:
+    if transition.again is None:
+        return "now"
+    if transition.again.instant is not None:
+        return f"at {transition.again.instant:%Y-%m-%d %H:%M:%S %Z}"
+    return f"in {transition.again.seconds:.3g} s"

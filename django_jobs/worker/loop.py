@@ -1,0 +1,322 @@
+"""The coordinator of one worker process: looks for jobs, hands them to the pools, writes ends.
+
+Owns the only connection that claims and finishes. Everything here runs in one thread, except
+`Arrivals`, which the pools' threads fill. A place is free again when the end of its job is
+acknowledged by the database, not before.
+"""
+
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+
+from django_jobs import clock, registry
+from django_jobs.conf import get_settings
+from django_jobs.engines.base import ClaimedJob, Engine, Finish, Finished, Report
+from django_jobs.masking import mask_text
+from django_jobs.states import RunOutcome, Transition, after_run
+from django_jobs.worker.buffering import Appetite
+from django_jobs.worker.execution import make_context
+from django_jobs.worker.holdings import Held, Holdings
+from django_jobs.worker.journal import End, Event, Journal, Start
+from django_jobs.worker.links import Link, Unreachable
+from django_jobs.worker.options import WorkerOptions
+from django_jobs.worker.pools import AsyncPool, Board, Ended, Starter, ThreadPool
+from django_jobs.worker.unknown import UnknownJobs
+from django_jobs.worker.wakeups import Rhythm
+
+logger = logging.getLogger("django_jobs")
+
+FLUSH_COUNT = 100
+FLUSH_SECONDS = 0.01
+BUSY_PAUSE = 1.0
+
+
+class Arrivals:
+    """Where the pools' threads leave what happened, and wake the coordinator when it matters."""
+
+    def __init__(self) -> None:
+        self.started: deque[Held] = deque()
+        self.ended: deque[Ended] = deque()
+        self.crash: BaseException | None = None
+        self.wake = threading.Event()
+        self.full = threading.Event()
+
+    def on_started(self, held: Held) -> None:
+        """Take note of a start, from a pool's thread."""
+        self.started.append(held)
+        if len(self.started) == 1:
+            self.wake.set()
+
+    def on_ended(self, ended: Ended, *, idle: bool) -> None:
+        """Take an ended job, from a pool's thread."""
+        self.ended.append(ended)
+        if idle or len(self.ended) >= FLUSH_COUNT:
+            self.full.set()
+            self.wake.set()
+        elif len(self.ended) == 1:
+            self.wake.set()
+
+    def on_crashed(self, error: BaseException) -> None:
+        """Take note that a pool broke, from its thread."""
+        self.crash = error
+        self.wake.set()
+
+
+@dataclass(slots=True)
+class Batch:
+    """Ended jobs on their way to the database."""
+
+    finishes: dict[tuple[int, int], tuple[Ended, Finish]] = field(default_factory=dict)
+    reports: list[Report] = field(default_factory=list)
+    released: list[Ended] = field(default_factory=list)
+    unknown: list[Ended] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.finishes) + len(self.released) + len(self.unknown)
+
+
+class Coordinator:
+    """Claims, hands out, collects and finishes, until it is told to stop."""
+
+    def __init__(
+        self,
+        options: WorkerOptions,
+        link: Link,
+        holdings: Holdings,
+        board: Board,
+        journal: Journal,
+    ) -> None:
+        self.name = options.worker_name()
+        self.arrivals = Arrivals()
+        self.rhythm = Rhythm(get_settings().POLL_INTERVAL)
+        self.stopping = False
+        self._options = options
+        self._link = link
+        self._holdings = holdings
+        self._journal = journal
+        starter = Starter(holdings, self.arrivals, board)
+        self._threads = ThreadPool(options.threads, starter, self.arrivals)
+        self._loop = AsyncPool(options.async_slots, options.threads, starter, self.arrivals)
+        self._appetite = Appetite(options.threads, options.async_slots)
+        self._unknown = UnknownJobs()
+        self._pending = Batch()
+        self._in_loop = 0
+        self._claimed_count = 0
+        self._busy_until = 0.0
+        self.drained = False
+
+    def start(self) -> None:
+        """Start the pools."""
+        self._threads.start()
+        self._loop.start()
+
+    def stop(self, timeout: float) -> None:
+        """End the pools."""
+        self._threads.stop(timeout)
+        self._loop.stop(timeout)
+
+    def turn(self) -> None:
+        """Do once what is due: write ends, look for jobs, hand them out."""
+        if self.arrivals.crash is not None:
+            raise self.arrivals.crash
+        self._log_starts()
+        self._collect()
+        room = self._room()
+        if not len(self._pending) and not room:
+            return
+        asked_at = clock.monotonic()
+        try:
+            finished, claimed = self._link.ask(lambda engine: self._exchange(engine, room))
+        except Unreachable:
+            return
+        self._acknowledge(finished)
+        if room:
+            self._accept(claimed, room, asked_at)
+
+    def wait(self) -> None:
+        """Wait until there is something to do."""
+        if self._link.wait:
+            self.arrivals.wake.wait(min(self._link.wait, 0.5))
+        elif not (self._due and self._has_room):
+            self.arrivals.wake.wait(self._patience)
+        self.arrivals.wake.clear()
+        if 0 < len(self.arrivals.ended) < FLUSH_COUNT and not self.arrivals.full.is_set():
+            self.arrivals.full.wait(FLUSH_SECONDS)
+        self.arrivals.full.clear()
+
+    def breathe(self, pause: float) -> None:
+        """Leave the database to others for an instant while there is a backlog."""
+        if pause and len(self._holdings):
+            self.arrivals.full.wait(pause)
+
+    def hand_back(self) -> None:
+        """Take back what has not started; it is released with the next turn."""
+        now = clock.monotonic()
+        for held in [*self._threads.take_back(), *self._loop.take_back()]:
+            self._pending.released.append(Ended(held, None, now))
+
+    def abandon(self, transition: Transition) -> int:
+        """Write `transition` for every job still in hand; return how many there were."""
+        self._collect()
+        helds = [held for held in self._holdings.helds() if held.hold not in self._pending.finishes]
+        now = clock.monotonic()
+        for held in helds:
+            began_ago = None if held.began is None else now - held.began
+            finish = Finish(held.hold, transition, began_ago, log=held.context.log_tail)
+            self._pending.finishes[held.hold] = (Ended(held, None, now), finish)
+        self.turn()
+        return len(helds)
+
+    def look_again(self) -> bool:
+        """Make due jobs ready and say whether there were any (at the end of a burst)."""
+        try:
+            found = bool(self._link.ask(lambda engine: engine.promote(1000, clock.now_or_none())))
+        except Unreachable:
+            return True
+        if found:
+            self.drained = False
+            self.rhythm.wake()
+        return found
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in hand."""
+        return not len(self._holdings)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether as many jobs were taken as `--max-jobs` allows."""
+        return self._options.max_jobs is not None and self._claimed_count >= self._options.max_jobs
+
+    @property
+    def _due(self) -> bool:
+        return not self.stopping and self.rhythm.due
+
+    @property
+    def _has_room(self) -> bool:
+        in_threads = len(self._holdings) - self._in_loop
+        return not self.exhausted and self._appetite.room(in_threads, self._in_loop) > 0
+
+    @property
+    def _patience(self) -> float:
+        if self._busy_until:
+            return BUSY_PAUSE
+        if self.stopping or not self._has_room:
+            return 0.5
+        return min(self.rhythm.wait, 0.5)
+
+    def _room(self) -> int:
+        if not self._due:
+            return 0
+        room = self._appetite.room(len(self._holdings) - self._in_loop, self._in_loop)
+        if self._options.max_jobs is not None:
+            room = min(room, self._options.max_jobs - self._claimed_count)
+        return max(room, 0)
+
+    def _exchange(self, engine: Engine, room: int) -> tuple[Finished, list[ClaimedJob]]:
+        batch = self._pending
+        if not len(batch):
+            return Finished(), self._claim(engine, room)
+        finishes = []
+        if clock.monotonic() >= self._busy_until:
+            finishes = [finish for _, finish in batch.finishes.values()]
+        with engine.transaction():
+            if batch.reports:
+                engine.report(batch.reports)
+            finished = engine.finish(finishes, self.name) if finishes else Finished()
+            released = [ended.held.hold for ended in batch.released]
+            if released:
+                engine.release(released)
+            unknown = self._unknown.settle(engine, self.name, batch.unknown)
+            gone = [*finished.applied, *finished.fenced, *released, *unknown]
+            closing = self._holdings.would_empty(gone)
+            if closing:
+                engine.close(closing)
+            return finished, self._claim(engine, room) if room else []
+
+    def _claim(self, engine: Engine, room: int) -> list[ClaimedJob]:
+        settings = get_settings()
+        solo = all(not held.claimed.lost_count for held in self._holdings.helds())
+        return engine.claim(
+            self._options.claimed_queues,
+            room,
+            self.name,
+            settings.LEASE,
+            solo=solo,
+            now=clock.now_or_none(),
+        )
+
+    def _acknowledge(self, finished: Finished) -> None:
+        batch, self._pending = self._pending, Batch()
+        events: list[Event] = []
+        gone = [ended.held for ended in (*batch.released, *batch.unknown)]
+        for hold, (ended, finish) in batch.finishes.items():
+            if hold in finished.applied or hold in finished.fenced:
+                events.append(_end_event(ended, finish, fenced=hold in finished.fenced))
+                gone.append(ended.held)
+            else:
+                self._pending.finishes[hold] = (ended, finish)
+        busy = bool(self._pending.finishes)
+        self._busy_until = clock.monotonic() + BUSY_PAUSE if busy else 0.0
+        self._in_loop -= sum(1 for held in gone if _is_async(held.claimed))
+        self._holdings.drop(held.hold for held in gone)
+        self._appetite.ended(len(gone))
+        self._journal.write(events)
+
+    def _accept(self, claimed: list[ClaimedJob], room: int, asked_at: float) -> None:
+        self.rhythm.found(len(claimed), room)
+        self.drained = not claimed
+        self._claimed_count += len(claimed)
+        helds = [Held(job, make_context(job)) for job in claimed]
+        self._holdings.add(helds, asked_at)
+        async_helds = [held for held in helds if _is_async(held.claimed)]
+        self._in_loop += len(async_helds)
+        self._appetite.claimed(len(helds), len(async_helds))
+        for held in helds:
+            pool = self._loop if _is_async(held.claimed) else self._threads
+            pool.submit(held)
+
+    def _collect(self) -> None:
+        arrived = self.arrivals.ended
+        for _ in range(len(arrived)):
+            ended = arrived.popleft()
+            if ended.outcome is None:
+                (self._pending.unknown if ended.unknown else self._pending.released).append(ended)
+                continue
+            if ended.held.hold not in self._pending.finishes:
+                self._pending.finishes[ended.held.hold] = (ended, _finish(ended))
+                progress = ended.held.context.take_progress()
+                if progress is not None:
+                    self._pending.reports.append(Report(ended.held.hold, *progress))
+
+    def _log_starts(self) -> None:
+        started = self.arrivals.started
+        self._journal.write([Start(started.popleft().claimed) for _ in range(len(started))])
+
+
+def _finish(ended: Ended) -> Finish:
+    assert ended.outcome is not None
+    now = clock.monotonic()
+    began = ended.held.began
+    return Finish(
+        ended.held.hold,
+        after_run(ended.outcome),
+        None if began is None else now - began,
+        now - ended.ended,
+        ended.held.context.log_tail,
+    )
+
+
+def _end_event(ended: Ended, finish: Finish, *, fenced: bool) -> End:
+    began = ended.held.began
+    seconds = 0.0 if began is None else ended.ended - began
+    result = finish.transition.result or ""
+    if result and finish.transition.outcome is RunOutcome.SUCCESSFUL:
+        result = mask_text(result[:2000], ended.held.context.secrets)[:80]
+    return End(ended.held.claimed, finish.transition, seconds, fenced, result)
+
+
+def _is_async(claimed: ClaimedJob) -> bool:
+    definition = registry.find(claimed.name)
+    return definition is not None and definition.is_async

@@ -1,0 +1,198 @@
+"""One worker process: puts the parts together, runs them, and takes them down in order.
+
+The phases of a stop: claim nothing more and hand back what has not started (running jobs see
+`should_stop()`); after the grace interrupt async jobs and hand back what ends now; five
+seconds later hand back everything still held, so that a late end is fenced.
+"""
+
+import logging
+import os
+from collections.abc import Callable, MutableSequence
+
+from django.db import connections
+
+from django_jobs import __version__, clock
+from django_jobs.conf import get_settings
+from django_jobs.context import Ask
+from django_jobs.engines import engine_class
+from django_jobs.engines.base import Engine, WorkerCard
+from django_jobs.services import Service, all_services
+from django_jobs.states import Interrupted, after_run
+from django_jobs.worker.holdings import Holdings
+from django_jobs.worker.housekeeper import Housekeeper
+from django_jobs.worker.journal import Journal
+from django_jobs.worker.links import Link
+from django_jobs.worker.listening import Ear
+from django_jobs.worker.loop import Coordinator
+from django_jobs.worker.options import WorkerOptions
+from django_jobs.worker.outages import Outage
+from django_jobs.worker.pools import Board
+
+logger = logging.getLogger("django_jobs")
+
+CLEAN, MISCONFIGURED, FORCED, CRASHED = 0, 1, 2, 3
+LAST_CALL = 5.0
+
+
+class WorkerProcess:
+    """Runs jobs in this process until it is stopped. `run()` must be called in the main thread."""
+
+    def __init__(
+        self,
+        options: WorkerOptions,
+        *,
+        cells: MutableSequence[int] | None = None,
+        alone: bool = True,
+        orphaned: Callable[[], bool] = lambda: False,
+    ) -> None:
+        settings = get_settings()
+        self.options = options
+        self.name = options.worker_name()
+        self._alone = alone
+        self._orphaned = orphaned
+        self._stop_count = 0
+        slots = options.threads + options.async_slots
+        self._outage = Outage(settings.LEASE, patience=0.0 if alone else 30.0)
+        self._holdings = Holdings(settings.LEASE)
+        self._journal = Journal()
+        self._coordinator = Coordinator(
+            options,
+            Link(f"django_jobs {self.name} coordinator", self._outage),
+            self._holdings,
+            Board(cells if cells is not None else [0] * (2 * slots)),
+            self._journal,
+        )
+        self._housekeeper = Housekeeper(
+            Link(f"django_jobs {self.name} housekeeper", self._outage),
+            self._holdings,
+            self._card(),
+            self._services(),
+            on_ready=self._wake,
+            every_tick=self._look_around,
+        )
+        self._ear = Ear(self.name, self._heard)
+
+    def request_stop(self, at_most: int = 3) -> None:
+        """Stop in good order; a second request ends the grace, a third everything.
+
+        Requests above `at_most` do not count. Takes no lock: it is made for signal handlers;
+        the coordinator notices within half a second.
+        """
+        self._stop_count = max(self._stop_count, min(self._stop_count + 1, at_most))
+
+    def run(self) -> int:
+        """Run until stopped; return the exit code."""
+        keep_connections()
+        self._journal.start()
+        self._coordinator.start()
+        self._housekeeper.start()
+        self._ear.start()
+        try:
+            self._work()
+            return self._shut_down()
+        except Exception:
+            logger.exception("The worker %s broke and ends; its jobs are rescued.", self.name)
+            return CRASHED
+        finally:
+            self._journal.stop(2.0)
+            self._ear.stop()
+            connections.close_all()
+
+    def _work(self) -> None:
+        coordinator = self._coordinator
+        breather = engine_class(connections[get_settings().DATABASE]).breather
+        while not self._stop_count and not self._is_done():
+            self._raise_crash()
+            coordinator.turn()
+            coordinator.breathe(breather)
+            if not self._stop_count and not self._is_done():
+                coordinator.wait()
+
+    def _is_done(self) -> bool:
+        coordinator = self._coordinator
+        if not coordinator.idle:
+            return False
+        if coordinator.exhausted:
+            return True
+        return self.options.burst and coordinator.drained and not coordinator.look_again()
+
+    def _shut_down(self) -> int:
+        """Go through the phases of a stop; return the exit code."""
+        coordinator = self._coordinator
+        coordinator.stopping = True
+        self._housekeeper.stop_services()
+        coordinator.hand_back()
+        self._tell(Ask.SHUTDOWN)
+        patient = self._wait_until_idle(self.options.grace, more_stops=2)
+        if not patient:
+            self._tell(Ask.INTERRUPT)
+            patient = self._wait_until_idle(LAST_CALL, more_stops=3)
+        forced = 0 if patient else coordinator.abandon(after_run(Interrupted()))
+        if forced:
+            logger.warning("%d running jobs were handed back by force; they run again.", forced)
+        self._housekeeper.stop(5.0)
+        coordinator.stop(0.0 if forced else 1.0)
+        return FORCED if forced else CLEAN
+
+    def _wait_until_idle(self, seconds: float, *, more_stops: int) -> bool:
+        until = clock.monotonic() + seconds
+        while not self._coordinator.idle:
+            self._raise_crash()
+            if clock.monotonic() >= until or self._stop_count >= more_stops:
+                return False
+            self._coordinator.hand_back()
+            self._coordinator.turn()
+            if not self._coordinator.idle:
+                self._coordinator.wait()
+        return True
+
+    def _tell(self, ask: Ask) -> None:
+        for held in self._holdings.helds():
+            held.context.tell(ask)
+
+    def _raise_crash(self) -> None:
+        if self._housekeeper.crash is not None:
+            raise self._housekeeper.crash
+
+    def _wake(self) -> None:
+        self._coordinator.rhythm.wake()
+        self._coordinator.arrivals.wake.set()
+
+    def _heard(self, queues: set[str]) -> None:
+        if Engine.STOP_ASKED in queues:
+            self._housekeeper.hurry()
+        served = self.options.queues
+        if (
+            not queues
+            or not served
+            or any(queue in (*served, Engine.ANY_QUEUE) for queue in queues)
+        ):
+            self._wake()
+
+    def _look_around(self) -> None:
+        self._coordinator.rhythm.listening = self._ear.hears
+        if self._orphaned() and not self._stop_count:
+            logger.warning("The supervisor of %s is gone; it stops.", self.name)
+            self.request_stop()
+
+    def _card(self) -> WorkerCard:
+        return WorkerCard(
+            name=self.name,
+            queues=self.options.queues,
+            threads=self.options.threads,
+            version=os.environ.get("DJANGO_JOBS_VERSION", __version__)[:64],
+        )
+
+    def _services(self) -> list[Service]:
+        return all_services() if self._alone else []
+
+
+def keep_connections() -> None:
+    """Let the connections of this process outlive a job, as long as they work.
+
+    With Django's default, `CONN_MAX_AGE = 0`, every job would open a connection of its own.
+    """
+    for values in connections.settings.values():
+        if values.get("CONN_MAX_AGE") == 0:
+            values["CONN_MAX_AGE"] = None
+            values["CONN_HEALTH_CHECKS"] = True

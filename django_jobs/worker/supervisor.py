@@ -1,0 +1,221 @@
+"""Keeps N worker processes: starts them, restarts them, and gives a dead one's jobs back at once.
+
+Processes are spawned, never forked: a child shares no connection and no lock with anybody.
+The supervisor runs the services, so that its children only run jobs.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for_any
+from multiprocessing.context import SpawnProcess
+from multiprocessing.sharedctypes import RawArray
+from typing import Any
+
+from django_jobs import clock
+from django_jobs.conf import get_settings
+from django_jobs.engines.base import Engine, Hold
+from django_jobs.models import Claim
+from django_jobs.services import all_services
+from django_jobs.services.rescuer import report
+from django_jobs.states import State
+from django_jobs.worker.holdings import Holdings
+from django_jobs.worker.housekeeper import Housekeeper
+from django_jobs.worker.links import Link
+from django_jobs.worker.options import WorkerOptions
+from django_jobs.worker.outages import Outage
+from django_jobs.worker.pools import Board
+from django_jobs.worker.process import CLEAN, CRASHED, FORCED, LAST_CALL, WorkerProcess
+
+logger = logging.getLogger("django_jobs")
+
+HURRY = signal.SIGUSR1
+RESTART_PAUSE = 1.0
+STEADY_AFTER = 10.0
+TICK = 0.5
+
+
+@dataclass(slots=True)
+class Child:
+    """A worker process, what it shares with us, and when it may be started again."""
+
+    number: int
+    cells: Any
+    process: SpawnProcess | None = None
+    started_at: float = 0.0
+    quick_deaths: int = 0
+    start_at: float = 0.0
+    done: bool = False
+
+
+class Supervisor:
+    """Runs `options.processes` children until it is stopped or they have nothing to do."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        settings = get_settings()
+        self.options = options
+        self._context = multiprocessing.get_context("spawn")
+        self._stop_count = 0
+        self._stop_at: float | None = None
+        self._exit_code = CLEAN
+        self._poke_read, self._poke_write = os.pipe()
+        os.set_blocking(self._poke_write, False)
+        slots = options.threads + options.async_slots
+        self._children = [
+            Child(number, RawArray("q", 2 * slots)) for number in range(options.processes)
+        ]
+        self._housekeeper = Housekeeper(
+            Link(f"django_jobs {options.worker_name()} supervisor", Outage(settings.LEASE)),
+            Holdings(settings.LEASE),
+            None,
+            all_services(),
+            on_ready=lambda: None,
+            every_tick=lambda: None,
+        )
+
+    def request_stop(self) -> None:
+        """Stop the children in good order; a second request ends their grace."""
+        self._stop_count += 1
+        os.write(self._poke_write, b".")
+
+    def run(self) -> int:
+        """Run until stopped; return the exit code."""
+        self._housekeeper.start()
+        told = 0
+        while any(not child.done for child in self._children):
+            if self._housekeeper.crash is not None:
+                logger.error("The supervisor broke and ends.", exc_info=self._housekeeper.crash)
+                self._exit_code = CRASHED
+                self._stop_count = max(self._stop_count, 1)
+            if told < self._stop_count:
+                told = self._stop_count
+                self._pass_on_stop()
+            self._start_due()
+            self._wait()
+            self._reap()
+            self._kill_late()
+        self._housekeeper.stop(5.0)
+        return self._exit_code
+
+    def _start_due(self) -> None:
+        for child in self._children:
+            if child.process is None and not child.done and clock.monotonic() >= child.start_at:
+                self._start(child)
+
+    def _start(self, child: Child) -> None:
+        for index in range(len(child.cells)):
+            child.cells[index] = 0
+        child.process = self._context.Process(
+            target=run_child,
+            args=(self.options, child.cells, os.getpid()),
+            name=f"django_jobs-{child.number}",
+        )
+        child.process.start()
+        child.started_at = clock.monotonic()
+
+    def _wait(self) -> None:
+        sentinels = [child.process.sentinel for child in self._children if child.process]
+        if self._poke_read in wait_for_any([*sentinels, self._poke_read], TICK):
+            os.read(self._poke_read, 1024)
+
+    def _reap(self) -> None:
+        for child in self._children:
+            process = child.process
+            if process is None or process.is_alive():
+                continue
+            process.join()
+            child.process = None
+            self._bury(child, process.pid or 0, process.exitcode or 0)
+            process.close()
+
+    def _bury(self, child: Child, pid: int, exit_code: int) -> None:
+        """Give back what a dead child held, and plan its successor."""
+        if exit_code in (CLEAN, FORCED):
+            child.done = True
+            self._exit_code = max(self._exit_code, exit_code)
+            return
+        name = self.options.worker_name(pid)
+        logger.warning("Worker process %s died (%s).", name, _cause(exit_code))
+        started = {Hold(*pair) for pair in Board(child.cells).started()}
+        self._housekeeper.run_soon(lambda engine: give_back(engine, name, started))
+        lived = clock.monotonic() - child.started_at
+        child.quick_deaths = 0 if lived > STEADY_AFTER else child.quick_deaths + 1
+        child.start_at = clock.monotonic() + min(
+            RESTART_PAUSE * max(child.quick_deaths - 3, 0), 30.0
+        )
+        child.done = self._stop_count > 0
+        if child.done:
+            self._exit_code = max(self._exit_code, FORCED)
+
+    def _pass_on_stop(self) -> None:
+        self._stop_at = self._stop_at or clock.monotonic()
+        self._housekeeper.stop_services()
+        number = signal.SIGTERM if self._stop_count == 1 else HURRY
+        for child in self._children:
+            if child.process is None:
+                child.done = True
+            elif child.process.is_alive() and child.process.pid:
+                os.kill(child.process.pid, number)
+
+    def _kill_late(self) -> None:
+        """End children that outlive the grace and the last minute after it."""
+        if self._stop_at is None:
+            return
+        if clock.monotonic() - self._stop_at < self.options.grace + LAST_CALL + 5.0:
+            return
+        for child in self._children:
+            if child.process is not None and child.process.is_alive():
+                logger.error("Worker process %s does not stop; it is killed.", child.process.pid)
+                child.process.kill()
+
+
+def give_back(engine: Engine, worker: str, started: set[Hold]) -> bool:
+    """Give back the jobs of a dead worker; return whether nothing of it is left.
+
+    Jobs that had not started come back at no cost; for the others it counts as a loss. Rows
+    that the dead worker's session still locks are left for the next try.
+    """
+    claims = list(Claim.objects.using(engine.connection.alias).filter(worker=worker))
+    holds = {Hold(job_id, claim.pk) for claim in claims for job_id in claim.job_ids}
+    unstarted = sorted(holds - started)
+    if unstarted:
+        engine.release(unstarted, now=clock.now_or_none())
+    engine.expire(worker, clock.now_or_none())
+    rescued = engine.rescue(len(claims) + 1, clock.now_or_none())
+    engine.sweep(len(claims) + 1, clock.now_or_none())
+    for job in rescued:
+        report(job)
+    if claims:
+        engine.notify(
+            {job.queue for job in rescued if job.state is State.READY} | {Engine.ANY_QUEUE}
+        )
+    return not Claim.objects.using(engine.connection.alias).filter(worker=worker).exists()
+
+
+def run_child(options: WorkerOptions, cells: Any, supervisor_pid: int) -> None:
+    """Run one worker process; the target of a spawned process."""
+    import django  # noqa: PLC0415 - a spawned process starts from nothing
+
+    django.setup()
+    from django_jobs.worker.console import prepare_logging  # noqa: PLC0415 - needs the set-up
+
+    prepare_logging()
+    process = WorkerProcess(
+        options, cells=cells, alone=False, orphaned=lambda: os.getppid() != supervisor_pid
+    )
+    # A terminal's Ctrl-C and a group's SIGTERM reach children, too: the supervisor alone counts.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: process.request_stop(1))
+    signal.signal(HURRY, lambda *_: process.request_stop())
+    raise SystemExit(process.run())
+
+
+def _cause(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"exit code {exit_code}"
+    try:
+        return signal.Signals(-exit_code).name
+    except ValueError:
+        return f"signal {-exit_code}"

@@ -1,0 +1,48 @@
+"""Jobs whose name no definition in this worker carries: handed back, and given up after an hour."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django_jobs import clock, registry
+from django_jobs.conf import get_settings
+from django_jobs.engines.base import Engine, Finish, Hold
+from django_jobs.exceptions import JobNotFound
+from django_jobs.models import Job
+from django_jobs.states import Raised, after_run
+from django_jobs.worker.failures import describe
+from django_jobs.worker.pools import Ended
+
+PAUSE = 30.0
+
+
+class UnknownJobs:
+    """Gives a job back for 30 seconds, for a worker that knows it, or lets it fail in the end."""
+
+    def settle(self, engine: Engine, worker: str, ended: Sequence[Ended]) -> list[Hold]:
+        """Write what becomes of `ended`; return the holds that are not ours any more."""
+        if not ended:
+            return []
+        hopeless = self._hopeless(engine, [item.held.claimed.id for item in ended])
+        waiting = [item.held.hold for item in ended if item.held.claimed.id not in hopeless]
+        engine.release(waiting, delay=PAUSE, unknown=True)
+        given_up = [_failure(item) for item in ended if item.held.claimed.id in hopeless]
+        if given_up:
+            engine.finish(given_up, worker)
+        return [item.held.hold for item in ended]
+
+    def _hopeless(self, engine: Engine, job_ids: list[int]) -> set[int]:
+        since = clock.now() - timedelta(seconds=get_settings().UNKNOWN_JOB_PATIENCE)
+        jobs = Job.objects.using(engine.connection.alias).filter(pk__in=job_ids)
+        return set(jobs.filter(unknown_since__lt=since).values_list("pk", flat=True))
+
+
+def _failure(ended: Ended) -> Finish:
+    name = ended.held.claimed.name
+    error = JobNotFound(
+        f"Job #{ended.held.claimed.id} wants {name}, which no longer exists. Kept as failed; "
+        f'add @job(aliases=["{name}"]) to its new function and retry it, or delete it.'
+    )
+    near = registry.nearest(name, [definition.name for definition in registry.definitions()])
+    if near:
+        error = JobNotFound(f"{error} The nearest name is {near}.")
+    return Finish(ended.held.hold, after_run(Raised(describe(error, name))), None)

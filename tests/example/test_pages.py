@@ -1,0 +1,149 @@
+"""The shop's pages: they write and enqueue, and show what the worker does."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.test import Client
+from django.urls import reverse
+
+from django_jobs.models import Job
+from django_jobs.testing import run_jobs
+from example_project.shop import campaigns
+from example_project.shop.models import Campaign, SentMail, Template
+from example_project.shop.views import login_token
+
+pytestmark = pytest.mark.urls("example_project.urls")
+HTMX = {"headers": {"HX-Request": "true"}}
+
+
+def progress_page(client, campaign):
+    return client.get(reverse("shop:progress", args=[campaign.pk]), **HTMX).content.decode()
+
+
+def test_the_form_writes_a_campaign_and_a_job_and_mails_nothing(client, shop, provider):
+    response = client.post(reverse("shop:start"), {"template": shop.pk})
+    campaign = Campaign.objects.get()
+    assert response.headers["Location"] == campaign.get_absolute_url()
+    job = Job.objects.get()
+    assert (job.pk, job.args, job.state) == (campaign.job_id, [campaign.pk], "READY")
+    assert not provider
+    assert not SentMail.objects.exists()
+
+
+def test_a_campaign_that_is_rolled_back_leaves_no_job(shop):
+    with transaction.atomic():
+        campaigns.start(shop)
+        transaction.set_rollback(True)
+    assert not Campaign.objects.exists()
+    assert not Job.objects.exists()
+
+
+def test_a_template_that_is_gone_is_refused_and_nothing_is_written(client, shop):
+    number = shop.pk
+    shop.delete()
+    response = client.post(reverse("shop:start"), {"template": number})
+    assert response.status_code == 422
+    assert "That template is gone" in response.content.decode()
+    assert not Job.objects.exists()
+
+
+def test_the_form_asks_for_the_csrf_token(shop):
+    strict = Client(enforce_csrf_checks=True)
+    assert strict.post(reverse("shop:start"), {"template": shop.pk}).status_code == 403
+    token = strict.get(reverse("shop:home")).cookies["csrftoken"].value
+    form = {"template": shop.pk, "csrfmiddlewaretoken": token}
+    assert strict.post(reverse("shop:start"), form).status_code == 302
+
+
+def test_only_a_post_starts_a_campaign(client, shop):
+    assert client.get(reverse("shop:start")).status_code == 405
+
+
+def test_a_page_without_templates_says_how_to_fill_the_shop(client, db):
+    assert not Template.objects.exists()
+    assert "python manage.py demo" in client.get(reverse("shop:home")).content.decode()
+
+
+def test_the_progress_asks_again_until_the_campaign_is_finished(client, shop):
+    campaign = campaigns.start(shop)
+    before = progress_page(client, campaign)
+    assert "hx-trigger" in before
+    assert "python manage.py runworker" in before
+    run_jobs()
+    after = progress_page(client, campaign)
+    assert "3<span" in after
+    assert "/3" in after
+    assert "all done" in after
+    assert "hx-trigger" not in after
+
+
+def test_the_progress_of_one_campaign_does_not_count_another_one(client, shop):
+    first, second = campaigns.start(shop), campaigns.start(shop)
+    run_jobs()
+    for campaign in (first, second):
+        assert "/3" in progress_page(client, campaign)
+
+
+def test_a_mail_that_will_be_tried_again_is_shown_with_its_error_and_its_job(
+    client, shop, answer_with, busy
+):
+    answer_with("ben@example.com", busy)
+    campaign = campaigns.start(shop)
+    run_jobs()
+    page = progress_page(client, campaign)
+    job = Job.objects.get(state="SCHEDULED")
+    assert "retrying" in page
+    assert "mailbox is busy" in page
+    assert reverse("admin:django_jobs_job_change", args=[job.pk]) in page
+    assert "hx-trigger" in page
+
+
+def test_a_mail_that_was_given_up_ends_the_campaign(client, shop, answer_with, refused):
+    answer_with("ben@example.com", refused)
+    campaign = campaigns.start(shop)
+    run_jobs()
+    page = progress_page(client, campaign)
+    assert "1 given up" in page
+    assert "hx-trigger" not in page
+
+
+def test_the_number_of_queries_does_not_grow_with_the_troubles(
+    client, shop, answer_with, refused, django_assert_max_num_queries
+):
+    for name in ("ada", "ben", "cleo"):
+        answer_with(f"{name}@example.com", refused)
+    campaign = campaigns.start(shop)
+    run_jobs()
+    with django_assert_max_num_queries(10):
+        assert progress_page(client, campaign).count("refused") >= 3
+
+
+def test_without_javascript_the_page_reloads_by_itself_while_the_campaign_runs(client, shop):
+    campaign = campaigns.start(shop)
+    assert '<meta http-equiv="refresh"' in client.get(campaign.get_absolute_url()).content.decode()
+    run_jobs()
+    page = client.get(campaign.get_absolute_url()).content.decode()
+    assert "http-equiv" not in page
+
+
+def test_the_bare_progress_leads_a_browser_to_the_whole_page(client, shop):
+    campaign = campaigns.start(shop)
+    response = client.get(reverse("shop:progress", args=[campaign.pk]))
+    assert response.headers["Location"] == campaign.get_absolute_url()
+
+
+def test_the_printed_link_logs_in(client, settings, db):
+    settings.DEBUG = True
+    get_user_model().objects.create_superuser("admin")
+    response = client.get(reverse("shop:enter", args=[login_token("admin")]))
+    assert response.headers["Location"] == reverse("admin:app_list", args=["django_jobs"])
+    assert client.get(response.headers["Location"]).status_code == 200
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_no_other_link_logs_in_and_none_without_debug(client, settings, db, debug):
+    settings.DEBUG = debug
+    get_user_model().objects.create_superuser("admin")
+    token = "admin:forged" if debug else login_token("admin")
+    assert client.get(reverse("shop:enter", args=[token])).status_code == 404
+    assert "_auth_user_id" not in client.session
