@@ -1,5 +1,6 @@
 """`manage.py jobs …`: look at jobs and act on them from a terminal. Needs no worker."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -254,7 +255,10 @@ def _until(text: str) -> datetime:
     number, unit = text[:-1], text[-1:]
     if number.isdigit() and unit in SPANS:
         return clock.now() + timedelta(**{SPANS[unit]: int(number)})
-    moment = parse_datetime(text)
+    try:
+        moment = parse_datetime(text)
+    except ValueError:  # well formed, but no such day
+        moment = None
     if moment is None:
-        raise ValueError(text)
+        raise ArgumentTypeError(f'"{text}" is neither a time nor a span such as 30m or 2h')
     return make_aware(moment) if is_naive(moment) else moment

@@ -1,0 +1,80 @@
+"""How jobs are shown to people: times in words, calls as they would be typed, secrets hidden."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django_jobs import registry
+from django_jobs.masking import MASK, mask_text, mask_value
+
+UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+LONGEST_CALL = 200
+FINE = 10
+"""Below this many seconds, hundredths are shown."""
+
+
+def duration(span: timedelta | float) -> str:
+    """Return a span of time in its two biggest units: `1 h 5 min`, `12 s`, `0.25 s`."""
+    seconds = abs(span.total_seconds() if isinstance(span, timedelta) else span)
+    if seconds < FINE:
+        return f"{seconds:.2f}".rstrip("0").rstrip(".") + " s"
+    left = round(seconds)
+    for index, (size, unit) in enumerate(UNITS):
+        if left >= size:
+            text = f"{left // size} {unit}"
+            smaller = UNITS[index + 1 : index + 2]
+            for next_size, next_unit in smaller:
+                rest = left % size // next_size
+                text += f" {rest} {next_unit}" if rest else ""
+            return text
+    return "0 s"
+
+
+def ago(instant: datetime | None, now: datetime) -> str:
+    """Return how far `instant` is from `now`: `5 min ago`, `in 2 h`, `just now`, "" for none."""
+    if instant is None:
+        return ""
+    seconds = (now - instant).total_seconds()
+    if abs(seconds) < 1:
+        return "just now"
+    text = duration(round(seconds))
+    return f"{text} ago" if seconds > 0 else f"in {text}"
+
+
+def masked_arguments(
+    name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments of the job called `name` with its secrets masked.
+
+    Nobody here knows what is secret for a job that is not declared: it is masked whole.
+    """
+    definition = registry.find(name)
+    if definition is None:
+        return [MASK] * len(args), dict.fromkeys(kwargs, MASK)
+    places = [*definition.parameters.positional, *[""] * len(args)]
+    by_place = [
+        _masked(place, value, definition.sensitive)
+        for place, value in zip(places, args, strict=False)
+    ]
+    by_name = {key: _masked(key, value, definition.sensitive) for key, value in kwargs.items()}
+    return by_place, by_name
+
+
+def call_text(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Return the call in one line, masked and at most 200 characters long: `send(7, to="x")`."""
+    by_place, by_name = masked_arguments(name, args, kwargs)
+    shown = [json_text(value) for value in by_place]
+    shown += [f"{key}={json_text(value)}" for key, value in by_name.items()]
+    text = f"{name.rpartition('.')[2]}({', '.join(shown)})"
+    return text if len(text) <= LONGEST_CALL else text[: LONGEST_CALL - 2] + "…)"
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Return a JSON value as text for people, with what looks like a credential masked."""
+    return mask_text(json.dumps(mask_value(value), ensure_ascii=False, indent=indent))
+
+
+def _masked(name: str, value: Any, sensitive: Sequence[str]) -> Any:
+    masked: Any = mask_value({name: value}, secret=name in sensitive)[name]
+    return masked

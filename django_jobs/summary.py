@@ -1,0 +1,111 @@
+"""The state of everything in a few bounded queries: counts, queues, workers. Only reads."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Max, Min
+
+from django_jobs.conf import get_settings
+from django_jobs.models import Claim, Job, Queue, Worker
+from django_jobs.operations import is_paused
+from django_jobs.states import State
+
+CAP = 10_000
+"""Nothing is counted further than this; then it reads `10,000+`."""
+
+INDEXED = (State.READY, State.SCHEDULED, State.WAITING, State.FAILED)
+ENDED = (State.SUCCESSFUL, State.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSummary:
+    """A queue: how many jobs wait in it, since when the oldest does, whether it is paused."""
+
+    name: str
+    waiting: str
+    oldest: datetime | None
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSummary:
+    """A worker: its name, queues (none: all), newest sign of life, and "alive" or "silent"."""
+
+    name: str
+    queues: tuple[str, ...]
+    beat_at: datetime
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts as (word, number in words), queues by name, workers by name."""
+
+    counts: tuple[tuple[str, str], ...]
+    queues: tuple[QueueSummary, ...]
+    workers: tuple[WorkerSummary, ...]
+
+
+def summarise(alias: str, now: datetime) -> Summary:
+    """Return the state of the jobs database `alias` at `now`."""
+    return Summary(_counts(alias), _queues(alias, now), _workers(alias, now))
+
+
+def unserved(alias: str, now: datetime) -> list[str]:
+    """Return the queues in which jobs wait while no living worker serves them."""
+    workers = [item for item in _workers(alias, now) if item.word == "alive"]
+    return [
+        item.name
+        for item in _queues(alias, now)
+        if item.oldest is not None
+        and not item.paused
+        and not any(not worker.queues or item.name in worker.queues for worker in workers)
+    ]
+
+
+def _counts(alias: str) -> tuple[tuple[str, str], ...]:
+    jobs = Job.objects.using(alias).order_by()
+    counts = [(state, _capped(jobs.filter(state=state)[: CAP + 1].count())) for state in INDEXED]
+    held = Claim.objects.using(alias).values_list("job_ids", flat=True)
+    counts.insert(2, (State.RUNNING, _capped(sum(len(ids) for ids in held))))
+    newest = jobs.aggregate(newest=Max("id"))["newest"] or 0
+    recent = jobs.filter(id__gt=newest - CAP, state__in=ENDED).values_list("state")
+    ended = dict(recent.annotate(number=Count("id")))
+    words = [(state.value.lower(), number) for state, number in counts]
+    words += [(state.value.lower(), f"{ended.get(state, 0):,}") for state in ENDED]
+    return tuple(words)
+
+
+def _capped(number: int) -> str:
+    return f"{CAP:,}+" if number > CAP else f"{number:,}"
+
+
+def _queues(alias: str, now: datetime) -> tuple[QueueSummary, ...]:
+    ready = Job.objects.using(alias).order_by().filter(state=State.READY)
+    waiting = {
+        row["queue"]: (row["number"], row["oldest"])
+        for row in ready.values("queue").annotate(number=Count("id"), oldest=Min("run_at"))
+    }
+    rows = {queue.name: queue for queue in Queue.objects.using(alias).all()}
+    return tuple(
+        QueueSummary(
+            name,
+            f"{waiting.get(name, (0, None))[0]:,}",
+            waiting.get(name, (0, None))[1],
+            name in rows and is_paused(rows[name], now),
+        )
+        for name in sorted({*rows, *waiting})
+    )
+
+
+def _workers(alias: str, now: datetime) -> tuple[WorkerSummary, ...]:
+    silent_before = now - timedelta(seconds=get_settings().LEASE)
+    return tuple(
+        WorkerSummary(
+            worker.name,
+            tuple(worker.queues),
+            worker.beat_at,
+            "alive" if worker.beat_at >= silent_before else "silent",
+        )
+        for worker in Worker.objects.using(alias).all()
+    )
