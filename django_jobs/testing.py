@@ -10,7 +10,7 @@ from django_jobs import clock, registry
 from django_jobs.clock import FrozenClock, frozen
 from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
-from django_jobs.engines.base import ClaimedJob, Engine, Finish
+from django_jobs.engines.base import ClaimedJob, Engine, Finish, Report
 from django_jobs.exceptions import JobNotFound
 from django_jobs.states import RunOutcome, after_run
 from django_jobs.worker.execution import make_context, run_sync
@@ -43,8 +43,7 @@ def run_jobs(
     engine = get_engine(get_settings().DATABASE)
     outcomes: list[RunOutcome] = []
     while claimed := _claim(engine, queues):
-        for job in claimed:
-            outcomes.append(_run(engine, job, raise_errors=raise_errors))
+        outcomes += [_run(engine, job, raise_errors=raise_errors) for job in claimed]
         engine.close([claimed[0].claim_id])
         if not until_empty:
             break
@@ -67,6 +66,9 @@ def _run(engine: Engine, job: ClaimedJob, *, raise_errors: bool) -> RunOutcome:
     context, began = make_context(job), clock.monotonic()
     transition = after_run(run_sync(job, context))
     ended = clock.monotonic()
+    progress = context.take_progress()
+    if progress is not None:
+        engine.report([Report(job.hold, *progress)], clock.now_or_none())
     finish = Finish(job.hold, transition, ended - began, 0.0, context.log_tail)
     engine.finish([finish], WORKER, clock.now_or_none())
     if raise_errors and context.error is not None:
