@@ -1,0 +1,12 @@
+"""The engine for PostgreSQL: one statement per verb, arrays in, rows out."""
+
+from django_jobs.engines.postgresql.claiming import Claiming
+from django_jobs.engines.postgresql.finishing import Finishing
+from django_jobs.engines.postgresql.inserting import Inserting
+from django_jobs.engines.postgresql.listening import Listening
+from django_jobs.engines.postgresql.operating import Operating
+from django_jobs.engines.postgresql.rescuing import Rescuing
+
+
+class PostgreSQLEngine(Inserting, Claiming, Finishing, Rescuing, Operating, Listening):
+    """All verbs on PostgreSQL (15 or newer)."""
