@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from enum import IntEnum
+from functools import cached_property
 
 from django_jobs import clock
 from django_jobs.masking import mask_text
@@ -42,8 +43,8 @@ class JobContext:
     """The first argument of a job that asks for it by annotation.
 
     Attributes: `job_id` (int, `None` outside a worker), `name` (the definition's name),
-    `queue`, `attempt` (1 at the first run) and `max_attempts`. For the worker: `secrets` (texts
-    to mask), `obeyed` (the reason that `should_stop()` gave), `settled` (the run has
+    `queue`, `attempt` (1 at the first run) and `max_attempts`. For the worker:
+    `find_secrets` (how to find the texts to mask), `obeyed` (the reason that `should_stop()` gave), `settled` (the run has
     ended) and `error` (what it raised).
     """
 
@@ -61,7 +62,7 @@ class JobContext:
         self.queue = queue
         self.attempt = attempt
         self.max_attempts = max_attempts
-        self.secrets: frozenset[str] = frozenset()
+        self.find_secrets: Callable[[], frozenset[str]] = frozenset
         self.obeyed: Ask | None = None
         self.settled = False
         self.error: BaseException | None = None
@@ -69,14 +70,19 @@ class JobContext:
         self._listeners: list[Callable[[Ask], None]] = []
         self._lock = threading.Lock()
         self._progress: Progress | None = None
-        self._unwritten: deque[tuple[datetime, str]] = deque(maxlen=LOG_LINES)
-        self._tail: deque[str] = deque(maxlen=LOG_LINES)
+        self._unwritten: deque[tuple[datetime, str]] = deque()
+        self._tail: deque[str] = deque()
         self._tail_bytes = 0
 
     @classmethod
     def detached(cls, name: str) -> "JobContext":
         """Return a context for calling a job as a plain function, outside a worker."""
         return cls(name)
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """The texts to mask. Found when they are first needed: most jobs never need them."""
+        return self.find_secrets()
 
     def should_stop(self) -> bool:
         """Say whether the job ought to end now; ask it between two units of work.
@@ -110,6 +116,8 @@ class JobContext:
         at = clock.now()
         with self._lock:
             self._unwritten.append((at, line))
+            if len(self._unwritten) > LOG_LINES:
+                self._unwritten.popleft()
             self._keep(f"{at:%H:%M:%S} {line}")
 
     def tell(self, ask: Ask) -> None:
@@ -167,9 +175,7 @@ class JobContext:
             return "\n".join(self._tail)
 
     def _keep(self, line: str) -> None:
-        if len(self._tail) == LOG_LINES:
-            self._tail_bytes -= len(self._tail[0].encode()) + 1
         self._tail.append(line)
         self._tail_bytes += len(line.encode()) + 1
-        while self._tail_bytes > LOG_BYTES:
+        while self._tail_bytes > LOG_BYTES or len(self._tail) > LOG_LINES:
             self._tail_bytes -= len(self._tail.popleft().encode()) + 1

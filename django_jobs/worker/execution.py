@@ -128,14 +128,15 @@ class _Call:
 
 def _call(definition: "Definition", claimed: ClaimedJob, context: JobContext) -> _Call:
     args, kwargs = load(claimed.args), load(claimed.kwargs)
-    try:
-        bound = definition.signature.bind(*args, **kwargs)
-    except TypeError as error:
+    parameters = definition.parameters
+    if not parameters.fit(args, kwargs):
         raise ArgumentsDoNotFit(
-            f"{claimed.name}{definition.signature} no longer takes the arguments that this job "
-            f"was enqueued with ({error}). Give the new parameter a default, or enqueue it anew."
-        ) from None
-    context.secrets = secrets_in(bound.arguments, definition.sensitive)
+            f"{parameters.describe()} no longer takes the arguments that this job was enqueued "
+            "with. Give the new parameter a default, or enqueue the job anew."
+        )
+    context.find_secrets = lambda: secrets_in(
+        parameters.by_name(args, kwargs), definition.sensitive
+    )
     return _Call(definition, [context, *args] if definition.wants_context else args, kwargs)
 
 
