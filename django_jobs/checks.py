@@ -1,17 +1,190 @@
-"""System checks: what is wrong with the project's set-up, before anything runs."""
+"""System checks: what is wrong with the project's set-up, before anything runs.
 
+Those that look into the database run with `check --database ALIAS` and at `migrate`.
+"""
+
+import inspect
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's name
+from django.core.management import get_commands
+from django.db import connections, models
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Func, TextField, Value
 
-from django_jobs import conf
+from django_jobs import clock, conf, registry
+from django_jobs.conf import get_settings
+from django_jobs.models import Claim
+from django_jobs.summary import unserved
+
+SQLITE_HINT = """In DATABASES, give the alias "{alias}":
+    "OPTIONS": {{
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }}"""
 
 
 @register("django_jobs")
 def check_settings(**_: Any) -> list[CheckMessage]:
     """E001 and E002: unknown and unusable keys of `DJANGO_JOBS`."""
     values = getattr(django_settings, conf.NAME, {})
-    return [
-        Error(message, id=f"django_jobs.{number}") for number, message in conf.problems(values)
+    return [Error(message, id=f"django_jobs.{number}") for number, message in conf.problems(values)]
+
+
+@register("django_jobs")
+def check_database_alias(**_: Any) -> list[CheckMessage]:
+    """E003: the jobs' database is not among the project's."""
+    alias = get_settings().DATABASE
+    if alias in django_settings.DATABASES:
+        return []
+    match = registry.nearest(alias, list(django_settings.DATABASES))
+    hint = f'Did you mean "{match}"?' if match else None
+    text = f'DJANGO_JOBS["DATABASE"] is "{alias}", which is not in DATABASES.'
+    return [Error(text, hint=hint, id="django_jobs.E003")]
+
+
+@register("django_jobs")
+def check_time_zones(**_: Any) -> list[CheckMessage]:
+    """E011: without USE_TZ the database and the workers would disagree about the time."""
+    if django_settings.USE_TZ:
+        return []
+    text = "Jobs need aware datetimes, but USE_TZ is off."
+    return [Error(text, hint="Set USE_TZ = True.", id="django_jobs.E011")]
+
+
+@register("django_jobs")
+def check_names(**_: Any) -> list[CheckMessage]:
+    """E008: two jobs share a name. E010: a worker could not find a job."""
+    found: list[CheckMessage] = [
+        Error(
+            f'Two jobs are called "{name}": at {first} and at {second}.',
+            hint='Give one of them another name: @job(name="…").',
+            id="django_jobs.E008",
+        )
+        for name, first, second in registry.doubles()
     ]
+    for definition in registry.definitions():
+        nested = definition.func.__qualname__ != definition.func.__name__
+        if nested or definition.func.__module__ == "__main__":
+            place = "is not at module level" if nested else "is declared in __main__"
+            found.append(
+                Error(
+                    f"The job {definition.name} {place} ({definition.source}); no worker finds it.",
+                    hint="Move it to the top level of the jobs.py of an installed app.",
+                    id="django_jobs.E010",
+                )
+            )
+    return found
+
+
+@register("django_jobs")
+def check_definitions(**_: Any) -> list[CheckMessage]:
+    """W003: a time limit beyond the shutdown's grace. W006: a model as a parameter."""
+    return [problem for definition in registry.definitions() for problem in _doubts(definition)]
+
+
+@register("django_jobs")
+def check_sqlite(**_: Any) -> list[CheckMessage]:
+    """W001: SQLite without WAL and IMMEDIATE answers "database is locked" under load."""
+    alias = get_settings().DATABASE
+    database = django_settings.DATABASES.get(alias, {})
+    if not str(database.get("ENGINE", "")).endswith(("sqlite3", "spatialite")):
+        return []
+    options = database.get("OPTIONS", {})
+    immediate = str(options.get("transaction_mode", "")).upper() == "IMMEDIATE"
+    journal = "".join(str(options.get("init_command", "")).lower().split())
+    missing = [] if immediate else ["transaction_mode IMMEDIATE"]
+    missing += [] if "journal_mode=wal" in journal else ["journal_mode WAL"]
+    if not missing:
+        return []
+    text = f'The SQLite database "{alias}" holds jobs without {" and ".join(missing)}.'
+    hint = SQLITE_HINT.format(alias=alias)
+    return [Warning(text, hint=hint, id="django_jobs.W001")]
+
+
+@register("django_jobs")
+def check_command(**_: Any) -> list[CheckMessage]:
+    """W002: another app's `runworker` stands before ours."""
+    owner: Any = get_commands().get("runworker", "django_jobs")
+    if not isinstance(owner, str):
+        owner = type(owner).__module__.partition(".management")[0]
+    if owner == "django_jobs":
+        return []
+    text = f"`manage.py runworker` is the command of {owner}, not of django_jobs."
+    hint = 'Put "django_jobs" before it in INSTALLED_APPS, or run `manage.py jobs_worker`.'
+    return [Warning(text, hint=hint, id="django_jobs.W002")]
+
+
+@register("django_jobs", Tags.database)
+def check_tables(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """W020: migrations that are not applied; else W021, W022 and W023 about the rows."""
+    alias = get_settings().DATABASE
+    if not databases or alias not in databases:
+        return []
+    pending = _pending(alias)
+    if pending:
+        text = f"{len(pending)} migrations of django_jobs are not applied: {', '.join(pending)}."
+        hint = f"Run: python manage.py migrate --database {alias}"
+        return [Warning(text, hint=hint, id="django_jobs.W020")]
+    return [*_unserved_queues(alias), *_silent_workers(alias), *_unsafe_commits(alias)]
+
+
+def _doubts(definition: "registry.Definition") -> Iterator[CheckMessage]:
+    grace = get_settings().SHUTDOWN_GRACE
+    if definition.timeout is not None and definition.timeout > grace:
+        yield Warning(
+            f"{definition.name} may take {definition.timeout:g} s, but a stopping worker waits "
+            f"only {grace:g} s (SHUTDOWN_GRACE): a deploy sends it back to run again.",
+            hint="Raise SHUTDOWN_GRACE, make the job shorter, or let it ask should_stop().",
+            id="django_jobs.W003",
+        )
+    for parameter in definition.signature.parameters.values():
+        annotation = parameter.annotation
+        if inspect.isclass(annotation) and issubclass(annotation, models.Model):
+            yield Warning(
+                f'The parameter "{parameter.name}" of {definition.name} is a '
+                f"{annotation.__name__}, which JSON cannot hold.",
+                hint=f"Pass {parameter.name}.pk and load the object in the job.",
+                id="django_jobs.W006",
+            )
+
+
+def _pending(alias: str) -> list[str]:
+    executor = MigrationExecutor(connections[alias])
+    targets = [key for key in executor.loader.graph.leaf_nodes() if key[0] == "django_jobs"]
+    return [migration.name for migration, _ in executor.migration_plan(targets)]
+
+
+def _unserved_queues(alias: str) -> list[CheckMessage]:
+    queues = unserved(alias, clock.now())
+    if not queues:
+        return []
+    text = f"Jobs wait in queues that no living worker serves: {', '.join(queues)}."
+    return [Warning(text, hint="Start one: python manage.py runworker", id="django_jobs.W021")]
+
+
+def _silent_workers(alias: str) -> list[CheckMessage]:
+    expired = Claim.objects.using(alias).filter(expires_at__lt=clock.now())
+    count = sum(len(job_ids) for job_ids in expired.values_list("job_ids", flat=True))
+    if not count:
+        return []
+    text = f"Jobs held by workers that stopped answering: {count}."
+    hint = "Any worker takes them back by itself: python manage.py runworker"
+    return [Warning(text, hint=hint, id="django_jobs.W022")]
+
+
+def _unsafe_commits(alias: str) -> list[CheckMessage]:
+    if connections[alias].vendor != "postgresql":
+        return []
+    setting = Func(
+        Value("synchronous_commit"), function="current_setting", output_field=TextField()
+    )
+    rows = MigrationRecorder(connections[alias]).migration_qs.annotate(setting=setting)
+    if rows.values_list("setting", flat=True)[:1].get() != "off":
+        return []
+    text = f'synchronous_commit is off in the database "{alias}": a crash may lose enqueued jobs.'
+    hint = "Switch it on for this database, or accept that the promise is weaker."
+    return [Warning(text, hint=hint, id="django_jobs.W023")]
