@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, OuterRef, QuerySet, Subquery
 
 from django_jobs.conf import get_settings
-from django_jobs.models import Claim, Job, Queue, Worker
+from django_jobs.models import Claim, Job, JobRun, Queue, Worker
 from django_jobs.operations import is_paused
 from django_jobs.states import State
 
@@ -61,6 +61,15 @@ def unserved(alias: str, now: datetime) -> list[str]:
         and not item.paused
         and not any(not worker.queues or item.name in worker.queues for worker in workers)
     ]
+
+
+def with_error(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
+    """Return `jobs` with `error_type` and `error_line` of the newest run of each."""
+    newest = JobRun.objects.filter(job=OuterRef("pk")).order_by("-id")
+    return jobs.annotate(
+        error_type=Subquery(newest.values("error_type")[:1]),
+        error_line=Subquery(newest.values("error")[:1]),
+    )
 
 
 def _counts(alias: str) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
-from django.db.models import OuterRef, Subquery
 from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_naive, make_aware
 
@@ -18,7 +17,7 @@ from django_jobs.exceptions import JobError
 from django_jobs.models import Job, JobLog, JobProgress, JobRun
 from django_jobs.operations import OperationResult
 from django_jobs.states import State
-from django_jobs.summary import summarise
+from django_jobs.summary import summarise, with_error
 
 SPANS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -65,7 +64,7 @@ class Command(BaseCommand):
     def do_list(self, state: str, queue: str, name: str, limit: int, **_: Any) -> None:
         """Print the newest jobs, one per line."""
         filters = {"state": state, "queue": queue, "name__contains": name}
-        jobs = _with_error(Job.objects.using(get_settings().DATABASE)).filter(
+        jobs: Any = with_error(Job.objects.using(get_settings().DATABASE)).filter(
             **{key: value for key, value in filters.items() if value}
         )
         now = clock.now()
@@ -208,14 +207,6 @@ def _add_list(parser: Any) -> None:
     parser.add_argument("--queue", default="")
     parser.add_argument("--name", default="", help="a part of the job's name")
     parser.add_argument("--limit", type=int, default=20, help="how many (default 20)")
-
-
-def _with_error(jobs: Any) -> Any:
-    newest = JobRun.objects.filter(job=OuterRef("pk")).order_by("-id")
-    return jobs.annotate(
-        error_type=Subquery(newest.values("error_type")[:1]),
-        error_line=Subquery(newest.values("error")[:1]),
-    )
 
 
 def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:

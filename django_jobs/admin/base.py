@@ -1,0 +1,75 @@
+"""What all our admin lists share: read-only, capped, in the jobs' database."""
+
+from datetime import datetime
+from typing import Any, cast
+
+from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+from django_jobs import clock
+from django_jobs.conf import get_settings
+from django_jobs.display import ago
+
+CAP = 10_000
+
+
+class CappedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts 10,000 rows and no further, so that a list of millions opens at once."""
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows can be paged through."""
+        rows = cast("QuerySet[Any]", self.object_list)
+        return min(rows.order_by().values("pk")[:CAP].count(), CAP)
+
+
+class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A list and a page of records that nobody edits, in the jobs' database."""
+
+    actions_selection_counter = True
+    list_per_page = 50
+    paginator = CappedPaginator
+    show_facets = admin.ShowFacets.NEVER
+    show_full_result_count = False
+    sortable_by = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows of the jobs' database."""
+        return super().get_queryset(request).using(get_settings().DATABASE)
+
+    def has_add_permission(self, _request: HttpRequest) -> bool:
+        """Nobody adds a row by hand: `enqueue` and the workers do."""
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _obj: Model | None = None) -> bool:
+        """Nobody edits a row by hand."""
+        return False
+
+    def has_delete_permission(self, _request: HttpRequest, _obj: Model | None = None) -> bool:
+        """Nobody deletes a row by hand: the workers prune."""
+        return False
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Say whether the user may act on these rows: Django's permission to change them."""
+        name = f"{self.opts.app_label}.change_{self.opts.model_name}"
+        return request.user.has_perm(name)
+
+    def record(self, request: HttpRequest, rows: QuerySet[Any], message: str) -> None:
+        """Write to the admin's log who did what to which rows."""
+        LogEntry.objects.log_actions(
+            user_id=cast("int", request.user.pk),
+            queryset=rows,
+            action_flag=CHANGE,
+            change_message=message,
+        )
+
+
+def moment(instant: datetime | None) -> str:
+    """Return an instant and how long ago it is, a dash for none."""
+    if instant is None:
+        return "–"
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC ({ago(instant, clock.now())})"

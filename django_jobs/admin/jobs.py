@@ -1,0 +1,279 @@
+"""The admin's pages of jobs and of their runs."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from django_jobs import clock, operations
+from django_jobs.admin.base import RecordAdmin, moment
+from django_jobs.conf import get_settings
+from django_jobs.display import ago, call_text, duration, json_text
+from django_jobs.masking import mask_value
+from django_jobs.models import Job, JobProgress, JobRun, Queue
+from django_jobs.operations import OperationResult
+from django_jobs.states import RunOutcome
+from django_jobs.summary import with_error
+
+MOST_AT_ONCE = 1_000
+SHOWN_REASONS = 5
+PAYLOAD = "django_jobs.view_job_payload"
+
+
+class QueueFilter(admin.SimpleListFilter):
+    """Filters by the queues that were seen: a list of its own, no scan of the jobs."""
+
+    title = "queue"
+    parameter_name = "queue"
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
+        """Return the queues to choose from."""
+        names = Queue.objects.using(get_settings().DATABASE).values_list("name", flat=True)
+        return [(name, name) for name in names[:100]]
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the jobs of the chosen queue."""
+        return queryset.filter(queue=self.value()) if self.value() else queryset
+
+
+class RunInline(admin.StackedInline):  # type: ignore[type-arg]
+    """The ended attempts of a job, oldest first."""
+
+    model = JobRun
+    extra = 0
+    can_delete = False
+    verbose_name_plural = "runs"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[JobRun]:
+        """Return the runs in the jobs' database."""
+        runs: QuerySet[JobRun] = super().get_queryset(request)
+        return runs.using(get_settings().DATABASE)
+
+    def get_fields(self, request: HttpRequest, _obj: Model | None = None) -> list[Any]:
+        """Return what is shown; results and logs need a permission of their own."""
+        payload = ["shown_result", "shown_log"] if _may_see_payload(request) else []
+        return ["outcome", "ended", "worker", "shown_error", "shown_traceback", *payload]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        """Everything is to read only."""
+        return self.get_fields(request, obj)
+
+    def has_add_permission(self, _request: HttpRequest, _obj: Model | None = None) -> bool:
+        """Runs are written by workers."""
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _obj: Model | None = None) -> bool:
+        """Runs are written once."""
+        return False
+
+    @admin.display(description="ended")
+    def ended(self, run: JobRun) -> str:
+        """When it ended and how long it took."""
+        return f"{moment(run.finished_at)}{_took(run)}"
+
+    @admin.display(description="error")
+    def shown_error(self, run: JobRun) -> str:
+        """The exception's class and message."""
+        return f"{run.error_type}: {run.error_text or run.error}" if run.error_type else "–"
+
+    @admin.display(description="traceback")
+    def shown_traceback(self, run: JobRun) -> str:
+        """The traceback as it was stored: without values."""
+        return format_html("<pre>{}</pre>", run.traceback) if run.traceback else "–"
+
+    @admin.display(description="result")
+    def shown_result(self, run: JobRun) -> str:
+        """What the function returned, without secrets."""
+        if run.result is None:
+            return "–"
+        return format_html("<pre>{}</pre>", json_text(run.result, indent=2))
+
+    @admin.display(description="log")
+    def shown_log(self, run: JobRun) -> str:
+        """The last lines of the run's log."""
+        return format_html("<pre>{}</pre>", run.log) if run.log else "–"
+
+
+@admin.register(Job)
+class JobAdmin(RecordAdmin):
+    """The jobs: newest first, with retry and cancel."""
+
+    actions = ("retry_jobs", "cancel_jobs")
+    inlines = (RunInline,)
+    list_display = ("title", "word", "queue", "tries", "age", "error")
+    list_filter = ("state", QueueFilter)
+    search_fields = ("id", "name")
+    search_help_text = "A number, or a part of the job's name."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        """Return the jobs with the error of their newest run."""
+        return with_error(super().get_queryset(request))
+
+    def get_search_results(
+        self, _request: HttpRequest, queryset: QuerySet[Job], search_term: str
+    ) -> tuple[QuerySet[Job], bool]:
+        """Find by number (`19`, `#19`) or by a part of the name."""
+        text = search_term.strip().removeprefix("#")
+        if not text:
+            return queryset, False
+        if text.isdecimal() and len(text) < 19:  # noqa: PLR2004 - digits of a bigint
+            return queryset.filter(pk=int(text)), False
+        return queryset.filter(name__contains=text), False
+
+    def get_fields(self, request: HttpRequest, _obj: Model | None = None) -> list[Any]:
+        """Return what is shown; arguments need a permission of their own."""
+        call = "call" if _may_see_payload(request) else "hidden_call"
+        facts = ["name", call, "word", "queue", "priority", "tries", "progress"]
+        return [*facts, "enqueued", "due", "started", "finished", "lost_count", "unique_key"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        """Everything is to read only."""
+        return self.get_fields(request, obj)
+
+    @admin.display(description="job")
+    def title(self, job: Job) -> str:
+        """The function's name and the job's number."""
+        return str(job)
+
+    @admin.display(description="state")
+    def word(self, job: Job) -> str:
+        """The state in the word people read."""
+        return job.label
+
+    @admin.display(description="attempt")
+    def tries(self, job: Job) -> str:
+        """Attempts so far, of those it has."""
+        return f"{job.attempt}/{job.max_attempts}"
+
+    @admin.display(description="last change")
+    def age(self, job: Job) -> str:
+        """How long ago something happened to it."""
+        return ago(job.finished_at or job.started_at or job.enqueued_at, clock.now())
+
+    @admin.display(description="error")
+    def error(self, job: Any) -> str:
+        """The first line of the newest run's error."""
+        return f"{job.error_type}: {job.error_line}" if job.error_type else ""
+
+    @admin.display(description="call")
+    def call(self, job: Job) -> str:
+        """The call, without secrets."""
+        return call_text(job.name, job.args, job.kwargs)
+
+    @admin.display(description="call")
+    def hidden_call(self, job: Job) -> str:
+        """The call with every value hidden."""
+        hidden = mask_value([job.args, job.kwargs], secret=True)
+        return call_text(job.name, *hidden)
+
+    @admin.display(description="progress")
+    def progress(self, job: Job) -> str:
+        """How far it is, if it says so."""
+        found = JobProgress.objects.using(job._state.db).filter(pk=job.pk).first()  # noqa: SLF001 - Django's documented place of the alias
+        return f"{found} {found.note}".strip() if found else "–"
+
+    @admin.display(description="enqueued")
+    def enqueued(self, job: Job) -> str:
+        """When it was written."""
+        return moment(job.enqueued_at)
+
+    @admin.display(description="not before")
+    def due(self, job: Job) -> str:
+        """When it may start."""
+        return moment(job.run_at)
+
+    @admin.display(description="started")
+    def started(self, job: Job) -> str:
+        """When it was last claimed."""
+        return moment(job.started_at)
+
+    @admin.display(description="finished")
+    def finished(self, job: Job) -> str:
+        """When it reached a final state."""
+        return moment(job.finished_at)
+
+    @admin.action(description="Retry selected jobs", permissions=["operate"])
+    def retry_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """Retry the finished ones of the selected jobs."""
+        ids = self._ids(request, queryset)
+        self._tell(request, operations.retry(ids), "retried")
+
+    @admin.action(description="Cancel selected jobs", permissions=["operate"])
+    def cancel_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """Cancel the selected jobs; running ones are asked to stop."""
+        ids = self._ids(request, queryset)
+        self._tell(request, operations.cancel(ids), "cancelled")
+
+    def _ids(self, request: HttpRequest, queryset: QuerySet[Job]) -> list[int]:
+        ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+        if len(ids) <= MOST_AT_ONCE:
+            return ids
+        text = f"At most {MOST_AT_ONCE:,} jobs at once; nothing was changed. Narrow the list."
+        self.message_user(request, text, messages.ERROR)
+        return []
+
+    def _tell(self, request: HttpRequest, result: OperationResult, done: str) -> None:
+        changed = result.done | result.asked
+        jobs = Job.objects.using(get_settings().DATABASE).filter(pk__in=changed)
+        if changed:
+            self.record(request, jobs, f"{done} through the admin")
+        if result.done:
+            text = f"{_jobs(len(result.done))} {done}."
+            self.message_user(request, text, messages.SUCCESS)
+        if result.asked:
+            text = f"{_jobs(len(result.asked))} asked to stop; running jobs end by themselves."
+            self.message_user(request, text, messages.SUCCESS)
+        if result.refused:
+            reasons = [f"#{job_id}: {why}" for job_id, why in result.refused.items()]
+            more = len(reasons) - SHOWN_REASONS
+            text = f"{_jobs(len(reasons))} not {done}. {'. '.join(reasons[:SHOWN_REASONS])}."
+            text += f" And {more} more." if more > 0 else ""
+            self.message_user(request, text, messages.WARNING)
+
+
+@admin.register(JobRun)
+class JobRunAdmin(RecordAdmin):
+    """The ended attempts of all jobs: newest first."""
+
+    fields = readonly_fields = ("title", "word", "took", "ended", "worker", "error")
+    list_display = ("title", "word", "took", "ended", "worker", "error")
+    list_filter = ("outcome",)
+    list_select_related = ("job",)
+    ordering = ("-id",)
+
+    @admin.display(description="run")
+    def title(self, run: JobRun) -> str:
+        """The job and the attempt."""
+        return f"{run.job}, attempt {run.attempt}"
+
+    @admin.display(description="outcome")
+    def word(self, run: JobRun) -> str:
+        """How it ended, and whether its worker came too late."""
+        late = ", its worker reported too late" if run.fenced_at else ""
+        return RunOutcome(run.outcome).value.replace("_", " ") + late
+
+    @admin.display(description="took")
+    def took(self, run: JobRun) -> str:
+        """How long it ran."""
+        return _took(run).removeprefix(", took ") or "–"
+
+    @admin.display(description="ended")
+    def ended(self, run: JobRun) -> str:
+        """How long ago it ended."""
+        return ago(run.finished_at, clock.now())
+
+
+def _may_see_payload(request: HttpRequest) -> bool:
+    return request.user.has_perm(PAYLOAD)
+
+
+def _took(run: JobRun) -> str:
+    if run.started_at is None:
+        return ""
+    return f", took {duration(run.finished_at - run.started_at)}"
+
+
+def _jobs(number: int) -> str:
+    return f"{number:,} job" if number == 1 else f"{number:,} jobs"
