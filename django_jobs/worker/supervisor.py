@@ -21,17 +21,17 @@ from django_jobs.models import Claim
 from django_jobs.services import all_services
 from django_jobs.services.rescuer import report
 from django_jobs.states import State
+from django_jobs.worker.child import HURRY, run_child
 from django_jobs.worker.holdings import Holdings
 from django_jobs.worker.housekeeper import Housekeeper
 from django_jobs.worker.links import Link
 from django_jobs.worker.options import WorkerOptions
 from django_jobs.worker.outages import Outage
 from django_jobs.worker.pools import Board
-from django_jobs.worker.process import CLEAN, CRASHED, FORCED, LAST_CALL, WorkerProcess
+from django_jobs.worker.process import CLEAN, CRASHED, FORCED, LAST_CALL
 
 logger = logging.getLogger("django_jobs")
 
-HURRY = signal.SIGUSR1
 RESTART_PAUSE = 1.0
 STEADY_AFTER = 10.0
 TICK = 0.5
@@ -192,24 +192,6 @@ def give_back(engine: Engine, worker: str, started: set[Hold]) -> bool:
             {job.queue for job in rescued if job.state is State.READY} | {Engine.ANY_QUEUE}
         )
     return not Claim.objects.using(engine.connection.alias).filter(worker=worker).exists()
-
-
-def run_child(options: WorkerOptions, cells: Any, supervisor_pid: int) -> None:
-    """Run one worker process; the target of a spawned process."""
-    import django  # noqa: PLC0415 - a spawned process starts from nothing
-
-    django.setup()
-    from django_jobs.worker.console import prepare_logging  # noqa: PLC0415 - needs the set-up
-
-    prepare_logging()
-    process = WorkerProcess(
-        options, cells=cells, alone=False, orphaned=lambda: os.getppid() != supervisor_pid
-    )
-    # A terminal's Ctrl-C and a group's SIGTERM reach children, too: the supervisor alone counts.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: process.request_stop(1))
-    signal.signal(HURRY, lambda *_: process.request_stop())
-    raise SystemExit(process.run())
 
 
 def _cause(exit_code: int) -> str:

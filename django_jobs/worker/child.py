@@ -1,0 +1,29 @@
+"""What a spawned process runs. It starts from nothing, so this module imports no model."""
+
+import os
+import signal
+from typing import Any
+
+import django
+
+from django_jobs.worker.options import WorkerOptions
+
+HURRY = signal.SIGUSR1
+"""What a supervisor sends for a second stop; a repeated SIGTERM may be the group's."""
+
+
+def run_child(options: WorkerOptions, cells: Any, supervisor_pid: int) -> None:
+    """Run one worker process that ends when its supervisor does."""
+    django.setup()
+    from django_jobs.worker.console import prepare_logging  # noqa: PLC0415 - needs the set-up
+    from django_jobs.worker.process import WorkerProcess  # noqa: PLC0415 - needs the set-up
+
+    prepare_logging()
+    process = WorkerProcess(
+        options, cells=cells, alone=False, orphaned=lambda: os.getppid() != supervisor_pid
+    )
+    # A terminal's Ctrl-C and a group's SIGTERM reach children, too: the supervisor alone counts.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: process.request_stop(1))
+    signal.signal(HURRY, lambda *_: process.request_stop())
+    raise SystemExit(process.run())
