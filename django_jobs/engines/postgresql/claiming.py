@@ -164,8 +164,7 @@ class Claiming(Session):
                 THEN coalesce(job.unknown_since, %(now)s::timestamptz, statement_timestamp())
                 ELSE job.unknown_since END
         FROM asked
-        WHERE job.id = ANY(%(ids)s::bigint[]) AND job.id = asked.id
-            AND job.claim_id = asked.claim_id
+        WHERE job.id = asked.id AND job.claim_id = asked.claim_id
         RETURNING job.id, asked.claim_id
     """
     RELEASE_SKIPPING = RELEASE.replace(

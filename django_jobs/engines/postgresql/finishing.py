@@ -1,4 +1,8 @@
-"""The end of a run: `finish`. A plain success travels as four numbers and costs as little."""
+"""The end of a run: `finish`. A plain success travels as four numbers and costs as little.
+
+The arrays are sorted by job, and a worker's session knows nested loops only: so the jobs are
+found by their primary key and locked in the order of their ids, whatever the statistics say.
+"""
 
 import json
 from collections.abc import Sequence
@@ -54,8 +58,7 @@ class Finishing(Session):
                 waiting_for = CASE WHEN job.cancel_requested_at IS NULL
                     THEN ending.detail ->> 'event' END
             FROM ending
-            WHERE job.id = ANY(%(ids)s::bigint[]) AND job.id = ending.id
-                AND job.claim_id = ending.claim_id
+            WHERE job.id = ending.id AND job.claim_id = ending.claim_id
             RETURNING job.id, ending.claim_id, job.attempt + ending.given_back AS attempt,
                 CASE WHEN job.state = 'CANCELLED' THEN 'cancelled' ELSE ending.outcome END
                     AS outcome,
