@@ -15,6 +15,7 @@ from django.db import transaction
 from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
+from django_jobs.engines.base import Engine
 from django_jobs.models import Worker
 
 PAUSE = 0.05
@@ -34,6 +35,15 @@ def announce(alias: str, queues: Collection[str], job_id: int | None = None) -> 
     to run it. An error on the way is logged by Django and changes nothing for the caller.
     """
     tell = partial(_tell, alias, queues, job_id)
+    transaction.on_commit(tell, using=alias, robust=True)
+
+
+def hurry(alias: str) -> None:
+    """Tell the workers, when it is committed, that running jobs were asked to stop."""
+
+    def tell() -> None:
+        get_engine(alias).notify({Engine.STOP_ASKED})
+
     transaction.on_commit(tell, using=alias, robust=True)
 
 

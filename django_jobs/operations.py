@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from django_jobs import clock, registry
-from django_jobs.announcements import announce
+from django_jobs.announcements import announce, hurry
 from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
 from django_jobs.exceptions import InvalidQueue
@@ -70,6 +70,8 @@ def cancel(job_ids: Iterable[int], *, force: bool = False) -> OperationResult:
                 done |= engine.take(running, State.CANCELLED, RunOutcome.CANCELLED, now)
             else:
                 asked |= engine.ask_to_stop(running, now)
+        if asked:
+            hurry(alias)
         refused = _reasons(alias, _rest(ids, done, asked), "it cannot be cancelled any more")
     return OperationResult(frozenset(done), frozenset(asked), refused)
 

@@ -22,6 +22,7 @@ TICK = 0.5
 BUSY_TICK = 0.2
 REPORT_INTERVAL = 1.0
 BEAT_INTERVAL = 15.0
+DEAF_INTERVAL = 5.0
 
 Errand = Callable[[Engine], bool]
 """A piece of work for the housekeeper's connection; returns whether it is done with."""
@@ -52,6 +53,7 @@ class Housekeeper:
         self._extend_at = 0.0
         self._beat_at = 0.0
         self._report_at = 0.0
+        self.listening = False
         self.crash: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="housekeeper", daemon=True)
 
@@ -109,7 +111,9 @@ class Housekeeper:
         now = clock.monotonic()
         if now < self._extend_at:
             return
-        self._extend_at = now + get_settings().extend_interval
+        # The answers bring requests to stop; a listener would hear of them at once.
+        interval = get_settings().extend_interval
+        self._extend_at = now + (interval if self.listening else min(interval, DEAF_INTERVAL))
         claim_ids = self._holdings.claim_ids()
         if not claim_ids:
             return

@@ -171,6 +171,7 @@ class WorkerProcess:
 
     def _look_around(self) -> None:
         self._coordinator.rhythm.listening = self._ear.hears
+        self._housekeeper.listening = self._ear.hears
         if self._orphaned() and not self._stop_count:
             logger.warning("The supervisor of %s is gone; it stops.", self.name)
             self.request_stop()
