@@ -36,7 +36,7 @@ NEEDED = ("pg_ctl", "initdb", "postgres")
 FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
 
 
-class NotAvailable(Exception):  # noqa: N818 - reads as what it says
+class NotAvailable(Exception):
     """No PostgreSQL server can be had here; the message says what was tried."""
 
 

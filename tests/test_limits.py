@@ -15,7 +15,7 @@ BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 SQL = re.compile(
     r"\bSELECT\s+[\w*(]|\bINSERT INTO\b|\bUPDATE\s+\w+\s+SET\b|\bDELETE FROM\b"
-    r"|^\s*(UN)?LISTEN \w|^\s*NOTIFY \w+\s*([,;]|$)|\bPRAGMA \w|\bpg_notify\b"
+    r"|^\s*(UN)?LISTEN \w|^\s*NOTIFY \w+\s*([,;]|$)|\bpg_notify\b"
 )
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today")}
 WRITERS = {"update", "aupdate", "create", "acreate", "get_or_create", "update_or_create", "Job"}
@@ -161,6 +161,13 @@ def test_only_engines_speak_sql():
         if SQL.search(node.value)
     ]
     assert not speaking
+
+
+def test_only_engines_open_a_cursor():
+    def opens_one(node):
+        return isinstance(node, ast.Attribute) and node.attr in {"cursor", "raw", "executemany"}
+
+    assert not offenders(outside_engines(), opens_one)
 
 
 def test_only_engines_write_a_state():
