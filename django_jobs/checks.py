@@ -118,7 +118,7 @@ def check_command(**_: Any) -> list[CheckMessage]:
     return [Warning(text, hint=hint, id="django_jobs.W002")]
 
 
-@register("django_jobs", Tags.database)
+@register(Tags.database)
 def check_tables(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """W020: migrations that are not applied; else W021, W022 and W023 about the rows."""
     alias = get_settings().DATABASE
