@@ -22,7 +22,8 @@ def send(campaign: Campaign, customer: Customer) -> str:
     """
     message = compose(campaign, customer)
     message.send()
-    return str(message.anymail_status.message_id or "")
+    message_id = message.anymail_status.message_id
+    return "" if message_id is None else str(message_id)
 
 
 def tag(campaign: Campaign) -> str:

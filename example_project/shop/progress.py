@@ -61,19 +61,25 @@ def progress_of(campaign: Campaign) -> Progress:
     """Return where `campaign` stands now; a handful of queries, however many recipients."""
     parent = Job.objects.filter(pk=campaign.job_id).first()
     jobs = Job.objects.filter(pk__in=campaign.recipients.values("job_id"))
-    waiting_for_parent = parent is not None and parent.state in LIVE
     sent = campaign.sent_mails.select_related("customer")
     return Progress(
         campaign=campaign,
         total=campaign.recipients.count(),
         sent=sent.count(),
         failed=jobs.filter(state__in=GIVEN_UP).count(),
-        finished=not waiting_for_parent and not jobs.filter(state__in=LIVE).exists(),
+        finished=is_finished(campaign),
         state=parent.label if parent else "unknown",
         job_url=job_url(campaign.job_id) if parent else "",
         troubles=_troubles(jobs),
         retried=list(sent.filter(attempt__gt=1)[:SHOWN]),
     )
+
+
+def is_finished(campaign: Campaign) -> bool:
+    """Say whether no job works on `campaign` any more."""
+    recipients = campaign.recipients.values("job_id")
+    jobs = Job.objects.filter(Q(pk=campaign.job_id) | Q(pk__in=recipients))
+    return not jobs.filter(state__in=LIVE).exists()
 
 
 def job_url(job_id: int | None) -> str:

@@ -11,13 +11,18 @@ from example_project.shop.models import Customer, Template
 
 
 @pytest.fixture(autouse=True)
-def provider(settings, mailoutbox):
-    """Mail through Anymail's backend for tests; what it took lies in `mailoutbox`."""
+def _mail_through_anymail(settings):
+    """Mail through Anymail's backend for tests."""
     mailer = mailers.parse("anymail://test", {})
     if django.VERSION >= (6, 1):
         settings.MAILERS = mailers.as_mailers(mailer)
     else:
         settings.EMAIL_BACKEND = mailer.backend
+
+
+@pytest.fixture
+def provider(shop, mailoutbox):
+    """The mails that the provider took; the database's set-up makes a new list, so it is first."""
     return mailoutbox
 
 
@@ -50,7 +55,11 @@ def busy():
 
 
 @pytest.fixture
-def refused():
-    """The answer of a provider that will never take the mail."""
-    status = AnymailRecipientStatus(message_id=None, status="rejected")
-    return {"recipient_status": {"ben@example.com": status}}
+def refuse(answer_with):
+    """Return a function that makes the provider refuse an address for good."""
+
+    def refuse(address):
+        status = AnymailRecipientStatus(message_id=None, status="rejected")
+        answer_with(address, {"recipient_status": {address: status}})
+
+    return refuse

@@ -7,6 +7,8 @@ import shutil
 import socket
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from example_project.shop.demo import seed
 from example_project.shop.demo.processes import ChildDied, Group, Stopped
 from example_project.shop.demo.report import Report
 from example_project.shop.models import Customer, Template
-from example_project.shop.progress import progress_of
+from example_project.shop.progress import is_finished
 from example_project.shop.views import login_token
 
 HOST = "127.0.0.1"
@@ -105,7 +107,7 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"The web server does not answer.\n{children.last_words('web server')}"
                 )
-            children.wait_until(Worker.objects.filter(started_at__gte=begun).exists, 5)
+            children.wait_until(_worker_since(begun), START_SECONDS)
             self._say_where(port, password)
             children.wait_until(lambda: False)
         self.stdout.write("Stopped: web server and worker are gone.")
@@ -126,11 +128,13 @@ class Command(BaseCommand):
     def _run_once(self) -> None:
         quick = {"EMAIL_URL": "outbox:", "OUTBOX_LATENCY": "0.02"}
         with self._children(quick) as children:
+            begun = timezone.now()
             children.start("worker", "runworker", log=settings.DATA_DIR / "worker.log")
             template = Template.objects.get(name=next(iter(seed.TEMPLATES)))
-            campaign = campaigns.start(template)
             try:
-                finished = children.wait_until(lambda: progress_of(campaign).finished, ONCE_SECONDS)
+                children.wait_until(_worker_since(begun), START_SECONDS)
+                campaign = campaigns.start(template)
+                finished = children.wait_until(lambda: is_finished(campaign), ONCE_SECONDS)
             except Stopped as error:
                 raise CommandError("Stopped before the campaign was finished.") from error
             code = children.stop()["worker"]
@@ -164,6 +168,11 @@ def _free_port(wanted: int) -> int:
             probe.bind((HOST, port))
             return int(probe.getsockname()[1])
     raise CommandError("There is no free port.")
+
+
+def _worker_since(begun: datetime) -> Callable[[], bool]:
+    """Return what says whether a worker has come up since `begun`."""
+    return Worker.objects.filter(started_at__gte=begun).exists
 
 
 def _answers(port: int) -> bool:
