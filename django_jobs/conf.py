@@ -6,6 +6,7 @@ them, with the key named.
 
 from dataclasses import dataclass, field, fields
 from functools import cache
+from inspect import formatannotation
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -91,7 +92,7 @@ def get_settings() -> Settings:
 
 
 def _problem(item: Any, value: Any) -> str | None:
-    kind = str(item.type)
+    kind = formatannotation(item.type)
     if value is None:
         return None if "None" in kind else "must not be None."
     kind = kind.removesuffix(" | None")
