@@ -1,0 +1,126 @@
+"""One consistent row per state of a job: `JobFactory(failed=True)` has its run, and so on."""
+
+from datetime import timedelta
+
+import factory
+from factory.django import DjangoModelFactory
+
+from django_jobs import clock
+from django_jobs.models import Claim, Job, JobRun, Queue, Worker
+from django_jobs.states import RunOutcome, State
+
+
+def before(**span):
+    """Return a declaration of an instant that lies `span` before now."""
+    return factory.LazyFunction(lambda: clock.now() - timedelta(**span))
+
+
+def after(**span):
+    """Return a declaration of an instant that lies `span` after now."""
+    return factory.LazyFunction(lambda: clock.now() + timedelta(**span))
+
+
+class WorkerFactory(DjangoModelFactory):
+    class Meta:
+        model = Worker
+
+    name = factory.Sequence(lambda number: f"web-1:{4000 + number}")
+    threads = 4
+    started_at = before(hours=1)
+    beat_at = before(seconds=3)
+
+
+class QueueFactory(DjangoModelFactory):
+    class Meta:
+        model = Queue
+        django_get_or_create = ("name",)
+
+    name = "default"
+
+    class Params:
+        paused = factory.Trait(paused_at=before(minutes=5), paused_by="ana")
+
+
+class ClaimFactory(DjangoModelFactory):
+    class Meta:
+        model = Claim
+
+    worker = "web-1:4711"
+    expires_at = after(seconds=40)
+
+    class Params:
+        expired = factory.Trait(expires_at=before(seconds=5))
+
+
+class JobRunFactory(DjangoModelFactory):
+    class Meta:
+        model = JobRun
+
+    job = factory.SubFactory("tests.factories.JobFactory")
+    claim_id = factory.Sequence(lambda number: 900_000 + number)
+    attempt = 1
+    outcome = RunOutcome.SUCCESSFUL
+    started_at = before(seconds=12)
+    finished_at = before(seconds=10)
+    worker = "web-1:4711"
+
+    class Params:
+        broken = factory.Trait(
+            outcome=RunOutcome.FAILED,
+            error_type="ConnectionError",
+            error="503 from partner",
+            error_text="503 from partner\nsecond line",
+            traceback='File "shop/jobs.py", line 7, in send',
+        )
+
+
+class JobFactory(DjangoModelFactory):
+    """A job; without a trait it is READY."""
+
+    class Meta:
+        model = Job
+        skip_postgeneration_save = True
+
+    name = "tests.jobs.add"
+    queue = "default"
+    args = factory.LazyFunction(lambda: [1, 2])
+    state = State.READY
+    run_at = before(seconds=30)
+    enqueued_at = before(seconds=30)
+
+    class Params:
+        scheduled = factory.Trait(state=State.SCHEDULED, run_at=after(hours=1))
+        retrying = factory.Trait(
+            state=State.SCHEDULED,
+            run_at=after(seconds=15),
+            attempt=1,
+            started_at=before(seconds=12),
+        )
+        waiting = factory.Trait(state=State.WAITING, run_at=after(days=1), waiting_for="order/paid")
+        running = factory.Trait(
+            state=State.RUNNING,
+            attempt=1,
+            started_at=before(seconds=12),
+            claim_id=factory.LazyAttribute(lambda row: ClaimFactory(expired=row.silent).pk),
+        )
+        silent = False
+        ended = factory.Trait(
+            attempt=1, started_at=before(seconds=12), finished_at=before(seconds=10)
+        )
+        successful = factory.Trait(ended=True, state=State.SUCCESSFUL)
+        failed = factory.Trait(ended=True, state=State.FAILED, attempt=4)
+        cancelled = factory.Trait(ended=True, state=State.CANCELLED)
+
+    @factory.post_generation
+    def history(self, *_, **__):
+        """Write what else must exist: the run of an ended job, the claim's list of a running one."""
+        if self.state == State.RUNNING:
+            Claim.objects.filter(pk=self.claim_id).update(job_ids=[self.pk])
+        elif self.state == State.SUCCESSFUL:
+            JobRunFactory(job=self, result=3)
+        elif self.state == State.CANCELLED:
+            JobRunFactory(job=self, outcome=RunOutcome.CANCELLED)
+        elif self.state == State.FAILED:
+            JobRunFactory(job=self, broken=True, attempt=self.attempt)
+        elif self.state == State.SCHEDULED and self.attempt:
+            JobRunFactory(job=self, broken=True, outcome=RunOutcome.RETRIED)
