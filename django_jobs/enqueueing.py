@@ -183,14 +183,20 @@ def _later(definition: "Definition") -> Later | None:
     if isinstance(run_after, timedelta):
         seconds = run_after.total_seconds()
         return Later(seconds=seconds) if seconds > 0 else None
-    return Later(instant=run_after) if run_after > clock.now() else None
+    return Later(instant=run_after)
+
+
+def _state(later: Later | None) -> State | None:
+    """Return the state of a new job, `None` where only the database's clock can tell."""
+    if later is None:
+        return State.READY
+    in_future = later.instant is None or later.instant > clock.now()
+    return State.SCHEDULED if in_future else None
 
 
 def _write(jobs: Sequence[NewJob]) -> list[JobHandle[Any]]:
     alias = get_settings().DATABASE
-    handles: list[JobHandle[Any]] = [
-        JobHandle(job.name, State.SCHEDULED if job.later else State.READY) for job in jobs
-    ]
+    handles: list[JobHandle[Any]] = [JobHandle(job.name, _state(job.later)) for job in jobs]
     if alias != DEFAULT_DB_ALIAS and connections[DEFAULT_DB_ALIAS].in_atomic_block:
         transaction.on_commit(partial(_insert, alias, jobs, handles))
     else:
