@@ -7,10 +7,9 @@ sooner, makes new queues visible, and warns a developer who forgot to start a wo
 import logging
 from collections.abc import Collection
 from datetime import timedelta
-from functools import partial
 
 from django.conf import settings as django_settings
-from django.db import transaction
+from django.db import connections, transaction
 
 from django_jobs import clock
 from django_jobs.conf import get_settings
@@ -33,9 +32,16 @@ def announce(alias: str, queues: Collection[str], job_id: int | None = None) -> 
 
     Without an open transaction that is now. `job_id` is a job to name when no worker is there
     to run it. An error on the way is logged by Django and changes nothing for the caller.
+    A caller who commits by hand (`set_autocommit(False)`) is left alone: workers look by
+    themselves.
     """
-    tell = partial(_tell, alias, queues, job_id)
-    transaction.on_commit(tell, using=alias, robust=True)
+
+    def tell() -> None:  # a partial has no __qualname__, which Django needs to log an error
+        _tell(alias, queues, job_id)
+
+    connection = connections[alias]
+    if connection.in_atomic_block or connection.get_autocommit():
+        transaction.on_commit(tell, using=alias, robust=True)
 
 
 def hurry(alias: str) -> None:

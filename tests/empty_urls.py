@@ -1,0 +1,3 @@
+"""A project without the admin's addresses."""
+
+urlpatterns = []

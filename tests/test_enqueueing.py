@@ -1,0 +1,506 @@
+import asyncio
+import logging
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections, transaction
+
+from django_jobs import aenqueue, announcements, enqueue, enqueue_many, job
+from django_jobs.conf import get_settings
+from django_jobs.engines.base import Engine
+from django_jobs.exceptions import (
+    ArgumentsTooLarge,
+    InvalidQueue,
+    JobError,
+    JobFailed,
+    JobNotFinished,
+    JobNotFound,
+    NotAJob,
+    WaitTimeout,
+)
+from django_jobs.handles import JobHandle, running_job
+from django_jobs.models import Job, JobRun, Queue
+from django_jobs.signals import job_enqueued
+from django_jobs.states import State
+from tests import jobs
+from tests.factories import JobFactory, WorkerFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _fresh_process():
+    """Let each test be the first of its process."""
+    announcements.forget()
+
+
+@pytest.fixture
+def heard(monkeypatch):
+    """Collect the queues that workers are told of."""
+    calls = []
+    monkeypatch.setattr(Engine, "notify", lambda _engine, queues: calls.append(sorted(queues)))
+    for name in ("sqlite.SQLiteEngine", "postgresql.PostgreSQLEngine"):
+        monkeypatch.setattr(
+            f"django_jobs.engines.{name}.notify", lambda _, queues: calls.append(sorted(queues))
+        )
+    return calls
+
+
+@contextmanager
+def undone(using=None):
+    """Roll back what the block did."""
+    with transaction.atomic(using=using):
+        yield
+        transaction.set_rollback(True, using=using)
+
+
+def helper():
+    pass
+
+
+def test_an_enqueued_job_is_a_ready_row():
+    handle = enqueue(jobs.send, "ana", subject="hi")
+    row = Job.objects.get()
+    assert (row.pk, row.name, row.state) == (handle.id, "tests.jobs.send", State.READY)
+    assert (row.args, row.kwargs) == (["ana"], {"subject": "hi"})
+    assert (row.queue, row.priority, row.max_attempts, row.max_lost) == ("mail", 5, 3, 3)
+    assert (row.attempt, row.lost_count, row.claim_id, row.unique_key) == (0, 0, None, None)
+    assert handle.created is True
+    assert handle.status is State.READY
+
+
+def test_all_ways_to_enqueue_write_the_same_job():
+    for handle in (
+        enqueue(jobs.add, 1),
+        enqueue("tests.jobs.add", 1),
+        jobs.add.enqueue(1),
+        *enqueue_many(jobs.add, [(1,)]),
+        *jobs.add.enqueue_many([(1,)]),
+        *enqueue_many("tests.jobs.add", [(1,)]),
+    ):
+        row = Job.objects.get(pk=handle.id)
+        assert (row.name, row.args, row.kwargs) == ("tests.jobs.add", [1], {})
+
+
+def test_a_former_name_enqueues_the_job_under_its_present_one():
+    handle = enqueue("tests.jobs.charge_card", 1, "4111")
+    assert Job.objects.get(pk=handle.id).name == "tests.jobs.charge"
+
+
+def test_a_job_may_have_parameters_called_like_enqueues_own():
+    @job
+    def odd(definition, self=None):
+        pass
+
+    assert Job.objects.get(pk=odd.enqueue(definition=1, self=2).id).kwargs == {
+        "definition": 1,
+        "self": 2,
+    }
+    assert enqueue(odd, definition=1).created
+
+
+def test_using_decides_about_this_job_only():
+    handle = jobs.add.using(queue="slow", priority=9, max_attempts=1).enqueue(1)
+    row = Job.objects.get(pk=handle.id)
+    assert (row.queue, row.priority, row.max_attempts) == ("slow", 9, 1)
+
+
+def test_work_that_must_not_run_twice_survives_no_worker_death():
+    assert Job.objects.get(pk=jobs.charge.enqueue(1, "4111").id).max_lost == 0
+
+
+@pytest.mark.parametrize("wait", [timedelta(hours=1), datetime(2030, 1, 15, 13, tzinfo=UTC)])
+def test_a_later_job_is_scheduled_for_its_time(frozen_clock, wait):
+    handle = jobs.add.using(run_after=wait).enqueue(1)
+    row = Job.objects.get(pk=handle.id)
+    assert (row.state, handle.status) == (State.SCHEDULED, State.SCHEDULED)
+    assert row.run_at == frozen_clock.now() + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("wait", [timedelta(0), timedelta(-1), datetime(2030, 1, 1, tzinfo=UTC)])
+def test_a_time_that_has_come_means_now(frozen_clock, wait):
+    handle = jobs.add.using(run_after=wait).enqueue(1)
+    assert handle.status is State.READY
+    assert Job.objects.get(pk=handle.id).state == State.READY
+
+
+def test_a_taken_unique_key_gives_back_the_job_that_has_it():
+    first = jobs.add.using(unique_key="report").enqueue(1)
+    second = jobs.add.using(unique_key="report").enqueue(2)
+    assert (second.id, second.created, second.status) == (first.id, False, State.READY)
+    assert Job.objects.count() == 1
+
+
+def test_a_unique_key_is_free_again_when_its_job_has_ended():
+    JobFactory(successful=True, unique_key="report")
+    assert jobs.add.using(unique_key="report").enqueue(1).created
+
+
+def test_rolled_back_means_gone():
+    with undone():
+        jobs.add.enqueue(1)
+    assert not Job.objects.exists()
+
+
+def test_a_savepoint_rolled_back_takes_only_its_own_jobs():
+    with transaction.atomic():
+        kept = jobs.add.enqueue(1)
+        with undone():
+            jobs.add.enqueue(2)
+    assert [row.pk for row in Job.objects.all()] == [kept.id]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: enqueue("tests.jobs.sned", 1), JobNotFound, 'Did you mean "tests.jobs.send"?'),
+        (lambda: enqueue(helper), NotAJob, "tests.test_enqueueing.helper is a plain function."),
+        (lambda: enqueue(5), NotAJob, "a job or the name of one, not 5"),
+        (jobs.add.enqueue, TypeError, 'add() is missing "left".'),
+        (lambda: jobs.add.enqueue(1, rihgt=2), TypeError, 'Did you mean "right"?'),
+        (lambda: jobs.add.enqueue(1, 2, 3), TypeError, "takes 2 positional arguments"),
+        (lambda: jobs.count.enqueue(1, 2), TypeError, "count(number: int)"),
+        (
+            lambda: jobs.add.enqueue([0, {"due": datetime(2030, 1, 1, tzinfo=UTC)}]),
+            TypeError,
+            "argument \"left[1]['due']\" of add is a datetime",
+        ),
+        (lambda: jobs.add.enqueue("x" * 70_000), ArgumentsTooLarge, "the limit is 65,536"),
+        (
+            lambda: jobs.add.using(run_after=datetime(2030, 1, 1)).enqueue(1),  # noqa: DTZ001
+            ValueError,
+            "run_after is naive (no time zone). Use timezone.now() + timedelta(…).",
+        ),
+        (lambda: enqueue_many(jobs.add, [(1,), (2, 3, 4)]), TypeError, "Call 1: add() takes 2"),
+        (lambda: enqueue_many(jobs.add, [(1,), {"x": 2}]), TypeError, "Call 1: add() has no"),
+        (lambda: enqueue_many(jobs.add, [(1,), 7]), TypeError, "For one argument: (7,)."),
+        (
+            lambda: enqueue_many(jobs.add, [("x" * 70_000,)]),
+            ArgumentsTooLarge,
+            "Call 0: The arguments of add take",
+        ),
+    ],
+)
+def test_a_mistake_is_told_and_nothing_is_written(call, error, message):
+    with pytest.raises(error) as caught:
+        call()
+    assert message in str(caught.value)
+    assert not Job.objects.exists()
+
+
+def test_a_queue_that_the_project_does_not_list_is_refused_at_enqueue(settings):
+    settings.DJANGO_JOBS = {"QUEUES": ["default", "mial"]}
+    with pytest.raises(InvalidQueue, match=r'"mail" is not in QUEUES.*Did you mean "mial"\?'):
+        jobs.send.enqueue("ana")
+    assert not Job.objects.exists()
+
+
+def test_a_job_of_the_main_script_is_refused():
+    @job
+    def lost():
+        pass
+
+    lost.__module__ = "__main__"
+    with pytest.raises(JobError, match="declared in __main__"):
+        lost.enqueue()
+    assert not Job.objects.exists()
+
+
+def test_a_call_in_bulk_is_a_tuple_or_a_dict_or_a_pair_of_both():
+    handles = enqueue_many(jobs.add, [(1,), {"left": 2}, ((3,), {"right": 4}), (5, 6)])
+    rows = Job.objects.in_bulk([handle.id for handle in handles])
+    calls = [(rows[handle.id].args, rows[handle.id].kwargs) for handle in handles]
+    assert calls == [([1], {}), ([], {"left": 2}), ([3], {"right": 4}), ([5, 6], {})]
+
+
+def test_no_calls_are_no_jobs():
+    assert enqueue_many(jobs.add, []) == []
+
+
+def test_many_jobs_keep_their_order():
+    handles = jobs.add.enqueue_many((number,) for number in range(1500))
+    numbers = dict(Job.objects.values_list("pk", "args"))
+    assert [numbers[handle.id] for handle in handles] == [[number] for number in range(1500)]
+
+
+def test_one_job_costs_one_statement(django_assert_num_queries):
+    with transaction.atomic(), django_assert_num_queries(1):
+        jobs.add.enqueue(1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_can_be_enqueued_from_async_code():
+    async def work():
+        first = await aenqueue(jobs.double, 2)
+        second = await jobs.double.aenqueue(3)
+        third = await aenqueue("tests.jobs.double", number=4)
+        await first.arefresh()
+        return [first.id, second.id, third.id]
+
+    ids = asyncio.run(work())
+    assert [row.args or row.kwargs for row in Job.objects.filter(pk__in=ids).order_by("pk")] == [
+        [2],
+        [3],
+        {"number": 4},
+    ]
+    asyncio.run(sync_to_async(connections.close_all)())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_are_told_after_the_commit_and_only_once_in_a_while(frozen_clock, heard):
+    with transaction.atomic():
+        jobs.add.enqueue(1)
+        jobs.add.enqueue(2)
+        assert heard == []
+    assert heard == [["default"]]
+    jobs.send.enqueue("ana")
+    assert heard == [["default"], ["mail"]]
+    frozen_clock.advance(timedelta(seconds=0.05))
+    jobs.add.enqueue(3)
+    assert heard == [["default"], ["mail"], ["default"]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_is_told_of_what_was_rolled_back(heard):
+    with undone():
+        jobs.add.enqueue(1)
+    assert heard == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_queue_is_known_once_a_job_was_enqueued_in_it():
+    jobs.send.enqueue("ana")
+    assert [queue.name for queue in Queue.objects.all()] == ["mail"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_error_while_telling_workers_does_not_reach_the_caller(monkeypatch, caplog):
+    monkeypatch.setattr(announcements, "get_engine", lambda _alias: 1 / 0)
+    assert jobs.add.enqueue(1).created
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_caller_who_commits_by_hand_can_enqueue(heard):
+    transaction.set_autocommit(False)
+    try:
+        jobs.add.enqueue(1)
+        transaction.commit()
+    finally:
+        transaction.set_autocommit(True)
+    assert Job.objects.count() == 1
+    assert heard == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_developer_without_a_worker_is_warned_once(settings, caplog):
+    settings.DEBUG = True
+    handle = jobs.send.enqueue("ana")
+    jobs.add.enqueue(1)
+    [message] = [record.getMessage() for record in caplog.records]
+    assert message.startswith(f'Job #{handle.id} is waiting, and no worker for queue "mail" has')
+    assert message.endswith("been seen for 60 s. Start one: python manage.py runworker")
+    assert caplog.records[0].levelno == logging.WARNING
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("debug", "worker"), [(False, None), (True, {"queues": []}), (True, {"queues": ["mail"]})]
+)
+def test_nobody_is_warned_in_production_or_with_a_worker(settings, caplog, debug, worker):
+    settings.DEBUG = debug
+    if worker:
+        WorkerFactory(**worker)
+    jobs.send.enqueue("ana")
+    assert not caplog.records
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "worker", [{"queues": ["other"]}, {"beat_at": datetime(2020, 1, 1, tzinfo=UTC)}]
+)
+def test_a_worker_that_is_silent_or_serves_other_queues_does_not_count(settings, caplog, worker):
+    settings.DEBUG = True
+    WorkerFactory(**worker)
+    jobs.send.enqueue("ana")
+    assert "no worker for queue" in caplog.text
+
+
+def test_receivers_hear_of_new_jobs_and_cannot_break_enqueueing(caplog):
+    seen = []
+
+    def listen(sender, handle, **_):
+        seen.append((sender, handle.id))
+        raise RuntimeError("bad receiver")
+
+    job_enqueued.connect(listen)
+    try:
+        first = jobs.add.using(unique_key="one").enqueue(1)
+        jobs.add.using(unique_key="one").enqueue(1)
+    finally:
+        job_enqueued.disconnect(listen)
+    assert seen == [("tests.jobs.add", first.id)]
+    assert "bad receiver" in caplog.text
+
+
+class TestAnotherDatabase:
+    """The jobs live in the database "other"; the caller works on "default"."""
+
+    pytestmark = pytest.mark.django_db(databases=["default", "other"], transaction=True)
+
+    @pytest.fixture(autouse=True)
+    def _other(self, settings):
+        settings.DJANGO_JOBS = {"DATABASE": "other"}
+        assert get_settings().DATABASE == "other"
+
+    def test_without_a_transaction_the_job_is_written_at_once(self):
+        handle = jobs.add.enqueue(1)
+        assert Job.objects.using("other").get().pk == handle.id
+        assert handle.refresh().status is State.READY
+
+    def test_inside_a_transaction_the_job_waits_for_its_commit(self):
+        with transaction.atomic():
+            handle = jobs.add.enqueue(1)
+            many = jobs.add.enqueue_many([(2,), (3,)])
+            assert (handle.id, handle.created, handle.url) == (None, None, "")
+            with pytest.raises(JobError, match="is not written yet"):
+                handle.refresh()
+            with pytest.raises(JobError, match="would never end"):
+                handle.wait()
+            assert not Job.objects.using("other").exists()
+        ids = list(Job.objects.using("other").order_by("pk").values_list("pk", flat=True))
+        assert [handle.id, *(each.id for each in many)] == ids
+        assert handle.created
+
+    def test_rolled_back_means_never_written(self):
+        with undone():
+            jobs.add.enqueue(1)
+        assert not Job.objects.using("other").exists()
+
+    def test_a_transaction_on_the_jobs_database_itself_is_joined(self):
+        with undone(using="other"):
+            assert jobs.add.enqueue(1).id
+        assert not Job.objects.using("other").exists()
+
+
+def handle_of(row):
+    """Return a handle on a row that the factory made."""
+    handle = JobHandle(row.name)
+    handle.fill(row.pk, created=True)
+    return handle
+
+
+def test_a_handle_reads_the_result():
+    assert handle_of(JobFactory(successful=True)).result == 3
+
+
+def test_a_handle_looks_again_only_when_asked():
+    handle = jobs.add.enqueue(1)
+    Job.objects.filter(pk=handle.id).update(state=State.CANCELLED, finished_at=datetime.now(UTC))
+    assert handle.status is State.READY
+    assert handle.refresh().status is State.CANCELLED
+
+
+def test_a_job_that_has_not_ended_has_no_result():
+    with pytest.raises(JobNotFinished, match="is ready: no result yet"):
+        _ = jobs.add.enqueue(1).result
+
+
+def test_a_failed_job_gives_its_error_instead_of_a_result():
+    with pytest.raises(JobFailed, match="failed: ConnectionError: 503 from partner"):
+        _ = handle_of(JobFactory(failed=True)).result
+
+
+def test_a_cancelled_job_gives_no_result():
+    with pytest.raises(JobFailed, match="was cancelled"):
+        _ = handle_of(JobFactory(cancelled=True)).result
+
+
+def test_a_failure_without_a_run_is_still_a_failure():
+    row = JobFactory(failed=True)
+    JobRun.objects.all().delete()
+    with pytest.raises(JobFailed, match="failed"):
+        _ = handle_of(row).result
+
+
+def test_a_job_that_is_gone_says_so():
+    handle = jobs.add.enqueue(1)
+    Job.objects.all().delete()
+    with pytest.raises(JobError, match="is gone: rolled back, or pruned"):
+        handle.refresh()
+
+
+def test_a_handle_shows_its_job():
+    handle = jobs.add.enqueue(1)
+    assert repr(handle) == f"<JobHandle tests.jobs.add #{handle.id}>"
+
+
+def test_the_url_is_the_admins_page_of_the_job():
+    handle = jobs.add.enqueue(1)
+    assert handle.url.startswith("/admin/")
+    assert handle.url.endswith(f"/job/{handle.id}/change/")
+
+
+def test_without_the_admin_there_is_no_url(settings):
+    handle = jobs.add.enqueue(1)
+    settings.ROOT_URLCONF = "tests.empty_urls"
+    assert handle.url == ""
+
+
+def test_waiting_inside_a_transaction_is_refused():
+    handle = jobs.add.enqueue(1)
+    with pytest.raises(JobError, match="would never end: the job becomes visible only when"):
+        handle.wait()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_inside_a_job_is_refused():
+    handle = jobs.add.enqueue(1)
+    token = running_job.set(5)
+    try:
+        with pytest.raises(JobError, match="inside a job"):
+            handle.wait()
+    finally:
+        running_job.reset(token)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_ends_when_the_job_does(frozen_clock, monkeypatch):
+    handle = jobs.add.enqueue(1)
+    pauses = []
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            Job.objects.filter(pk=handle.id).update(
+                state=State.SUCCESSFUL, finished_at=frozen_clock.now()
+            )
+
+    monkeypatch.setattr(frozen_clock, "sleep", sleep)
+    assert handle.wait().status is State.SUCCESSFUL
+    assert pauses == sorted(pauses)
+    assert len(pauses) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("timeout", [5, timedelta(seconds=5)])
+def test_waiting_gives_up_after_its_time(frozen_clock, timeout):
+    began = frozen_clock.now()
+    with pytest.raises(WaitTimeout, match="has not ended within 5 s: it is ready"):
+        jobs.add.enqueue(1).wait(timeout)
+    assert frozen_clock.now() - began == timedelta(seconds=5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_async_code_can_wait_too():
+    row = JobFactory(successful=True)
+    handle = handle_of(row)
+
+    async def work():
+        return (await handle.await_(5)).status
+
+    assert asyncio.run(work()) is State.SUCCESSFUL
+    assert handle.result == 3
+    asyncio.run(sync_to_async(connections.close_all)())
