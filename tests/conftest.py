@@ -11,6 +11,8 @@ from django.db import connections
 from django_jobs import clock, conf, registry
 from example_project import postgres
 
+# Starts servers of its own, whatever the suite runs on: once is enough.
+collect_ignore = [] if django_settings.ENGINE == "sqlite" else ["test_postgres_launcher.py"]
 NOON = datetime(2030, 1, 15, 12, 0, tzinfo=UTC)
 
 

@@ -10,16 +10,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from django.conf import settings
 
 from example_project import postgres
 from example_project.postgres import Binaries, NotAvailable, find, settings_from_url, start
 
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 20
-pytestmark = pytest.mark.skipif(
-    settings.ENGINE != "sqlite", reason="starts its own servers; once is enough"
-)
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another account")
 
 USER = """
