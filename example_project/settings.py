@@ -74,7 +74,11 @@ def _database_url() -> str:
         return url
     from example_project import postgres  # noqa: PLC0415 - not needed with other databases
 
-    url = postgres.start(DATA_DIR / "postgres", durable=True).url
+    folder = DATA_DIR / "postgres"
+    try:
+        url = postgres.start(folder, durable=True, source="wheel").url
+    except postgres.NotAvailable:  # no wheel for this machine, or the data is another version's
+        url = postgres.start(folder, durable=True).url
     # Child processes (web server, worker, reloader) must use this server, not start another.
     os.environ["DATABASE_URL"] = url
     os.environ["EXAMPLE_EMBEDDED"] = "1"

@@ -1,8 +1,17 @@
 """The shop in Django's admin."""
 
 from django.contrib import admin
+from django.http import HttpRequest
 
 from example_project.shop.models import Campaign, Customer, SentMail, Template
+
+
+class MadeByJobs(admin.ModelAdmin):
+    """For rows that only the shop's pages and jobs write."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
+        """Nobody adds one by hand."""
+        return False
 
 
 @admin.register(Customer)
@@ -17,19 +26,21 @@ class CustomerAdmin(admin.ModelAdmin):
 class TemplateAdmin(admin.ModelAdmin):
     """The mails to choose from."""
 
+    fields = ["name", "subject", "body"]
     list_display = ["name", "subject"]
 
 
 @admin.register(Campaign)
-class CampaignAdmin(admin.ModelAdmin):
+class CampaignAdmin(MadeByJobs):
     """Campaigns, newest first; “view on site” leads to the live page."""
 
+    fields = ["name", "subject", "body"]
     list_display = ["name", "subject", "created_at", "job_id"]
     date_hierarchy = "created_at"
 
 
 @admin.register(SentMail)
-class SentMailAdmin(admin.ModelAdmin):
+class SentMailAdmin(MadeByJobs):
     """The mails that went out."""
 
     list_display = ["campaign", "customer", "attempt", "sent_at", "message_id"]

@@ -25,12 +25,28 @@ class Customer(models.Model):
         return self.name
 
 
-class Template(models.Model):
-    """A mail to choose from; `$name` in it becomes the customer's name."""
+class MailText(models.Model):
+    """Subject and body of a mail; `$name` and `$first_name` become the customer's."""
 
-    name = models.CharField(max_length=100, unique=True)
     subject = models.CharField(max_length=150)
     body = models.TextField()
+
+    class Meta:
+        abstract = True
+
+    def text_for(self, customer: Customer) -> tuple[str, str]:
+        """Return subject and body as `customer` reads them."""
+        values = {"name": customer.name, "first_name": customer.name.partition(" ")[0]}
+        return (
+            Placeholders(self.subject).safe_substitute(values),
+            Placeholders(self.body).safe_substitute(values),
+        )
+
+
+class Template(MailText):
+    """A mail to choose from."""
+
+    name = models.CharField(max_length=100, unique=True)
 
     class Meta:
         ordering = ["pk"]
@@ -39,12 +55,10 @@ class Template(models.Model):
         return self.name
 
 
-class Campaign(models.Model):
+class Campaign(MailText):
     """One mailing to everybody: keeps the template's text as it was when it was sent."""
 
     name = models.CharField(max_length=100)
-    subject = models.CharField(max_length=150)
-    body = models.TextField()
     key = models.CharField(max_length=12, unique=True, default=new_key, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     job_id = models.BigIntegerField(null=True, blank=True, editable=False)
@@ -58,14 +72,6 @@ class Campaign(models.Model):
     def get_absolute_url(self) -> str:
         """Return the address of its page."""
         return reverse("shop:campaign", args=[self.pk])
-
-    def text_for(self, customer: Customer) -> tuple[str, str]:
-        """Return subject and body as `customer` reads them."""
-        values = {"name": customer.name, "first_name": customer.name.partition(" ")[0]}
-        return (
-            Placeholders(self.subject).safe_substitute(values),
-            Placeholders(self.body).safe_substitute(values),
-        )
 
 
 class Recipient(models.Model):

@@ -38,7 +38,8 @@ def start(request: HttpRequest) -> HttpResponse:
 def campaign(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a campaign, its text and how far it is."""
     found = get_object_or_404(Campaign, pk=pk)
-    return render(request, "shop/campaign.html", {"progress": progress_of(found)})
+    context = {"progress": progress_of(found), "mail": found.text_for(_reader())}
+    return render(request, "shop/campaign.html", context)
 
 
 @require_GET
@@ -62,7 +63,7 @@ def enter(request: HttpRequest, token: str) -> HttpResponse:
     except signing.BadSignature as error:
         raise Http404("This link is not valid (any more). Start the demo again.") from error
     login(request, get_object_or_404(get_user_model(), username=name, is_active=True))
-    return redirect("admin:app_list", app_label="django_jobs")
+    return redirect("admin:django_jobs_job_changelist")
 
 
 def login_token(name: str) -> str:
@@ -70,13 +71,19 @@ def login_token(name: str) -> str:
     return signing.dumps(name, salt=LOGIN_SALT)
 
 
+def _reader() -> Customer:
+    """Return the customer as whom the pages show the mails."""
+    return Customer.objects.order_by("pk").first() or Customer(name="Dear Customer")
+
+
 def _home(request: HttpRequest, form: CampaignForm, status: int = 200) -> HttpResponse:
+    reader = _reader()
     latest = Campaign.objects.annotate(
         sent=Count("sent_mails", distinct=True), total=Count("recipients", distinct=True)
     )
     context = {
         "form": form,
-        "templates": Template.objects.all(),
+        "templates": [(template, template.text_for(reader)) for template in Template.objects.all()],
         "customers": Customer.objects.count(),
         "campaigns": latest[:10],
     }

@@ -42,7 +42,6 @@ def environment(transactional_db, tmp_path):
         "DJANGO_SETTINGS_MODULE": "example_project.settings",
         "DATABASE_URL": database_url(),
         "EXAMPLE_DATA_DIR": str(tmp_path),
-        "PYTHONUNBUFFERED": "1",
     }
 
 

@@ -56,17 +56,17 @@ class Command(BaseCommand):
         """Set up and run; raises CommandError (exit code 1) when something is not right."""
         if options["postgres"] and not settings.EMBEDDED_POSTGRES:
             _start_again_on_postgresql()
-        password = self._prepare(reset=options["reset"])
+        self._prepare(reset=options["reset"])
         try:
             if options["once"]:
                 self._run_once()
             else:
-                self._serve(options["port"], password)
+                self._serve(options["port"])
         except ChildDied as error:
             raise CommandError(str(error)) from error
 
-    def _prepare(self, *, reset: bool) -> str:
-        """Bring the database up to date and fill it; return a new admin's password or ""."""
+    def _prepare(self, *, reset: bool) -> None:
+        """Bring the database up to date and fill it."""
         call_command("migrate", interactive=False, verbosity=0)
         if reset:
             self._reset()
@@ -76,7 +76,7 @@ class Command(BaseCommand):
             f"Database {connection.vendor}: {database['NAME']}, "
             f"{Customer.objects.count()} customers, {Template.objects.count()} templates."
         )
-        return seed.make_admin()
+        self.stdout.flush()  # before the first line of a child, also into a file
 
     def _reset(self) -> None:
         name = Path(str(settings.DATABASES["default"]["NAME"]))
@@ -87,7 +87,8 @@ class Command(BaseCommand):
         call_command("flush", interactive=False, verbosity=0)
         shutil.rmtree(settings.OUTBOX["folder"], ignore_errors=True)
 
-    def _serve(self, wanted_port: int, password: str) -> None:
+    def _serve(self, wanted_port: int) -> None:
+        password = seed.make_admin()
         port = _free_port(wanted_port)
         if wanted_port not in {0, port}:
             self.stdout.write(f"Port {wanted_port} is taken; using {port}.")
@@ -114,7 +115,7 @@ class Command(BaseCommand):
 
     def _say_where(self, port: int, password: str) -> None:
         root = f"http://{HOST}:{port}"
-        jobs = reverse("admin:app_list", args=["django_jobs"])
+        jobs = reverse("admin:django_jobs_job_changelist")
         who = f"user {seed.ADMIN}, password {password or 'as printed at the first start'}"
         if settings.DEBUG:
             jobs = reverse("shop:enter", args=[login_token(seed.ADMIN)])
@@ -124,6 +125,7 @@ class Command(BaseCommand):
             "First  press “Send the spring campaign”: 38 mails go out at once, 2 after a retry\n"
             "Stop   Ctrl-C\n"
         )
+        self.stdout.flush()
 
     def _run_once(self) -> None:
         quick = {"EMAIL_URL": "outbox:", "OUTBOX_LATENCY": "0.02"}
