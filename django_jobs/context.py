@@ -18,6 +18,7 @@ from django_jobs.serializers import clean_text
 LOG_LINES = 1000
 LOG_BYTES = 64 * 1024
 LINE_LENGTH = 2000
+BIGGEST = 2**63 - 1
 
 
 Progress = tuple[int, int | None, str]
@@ -100,8 +101,10 @@ class JobContext:
         """Report that `done` units of work, of `total` if known, are behind the job.
 
         `note` (at most 255 characters) says what it is doing. Costs nothing much: the newest
-        value is written at most once a second.
+        value is written at most once a second. Raises ValueError for numbers beyond 64 bits.
         """
+        if any(abs(number) > BIGGEST for number in (done, total or 0)):
+            raise ValueError(f"progress {done} of {total} is beyond 64 bits.")
         text = clean_text(mask_text(str(note), self.secrets))[:255]
         with self._lock:
             self._progress = (int(done), None if total is None else int(total), text)

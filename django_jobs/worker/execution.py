@@ -51,6 +51,7 @@ logger = logging.getLogger("django_jobs")
 
 FINAL_ERRORS = (NonRetriable, ResultNotStorable, ResultTooLarge)
 MIN_RETRY_AFTER, MAX_RETRY_AFTER = 1.0, 24 * 3600.0
+LONGEST_WAIT = 100 * 365 * 86400.0
 
 
 class ArgumentsDoNotFit(NonRetriable):
@@ -84,7 +85,7 @@ def run_sync(claimed: ClaimedJob, context: JobContext) -> Outcome:
             result = async_to_sync(call.awaited)() if definition.is_async else call.now()
             return _returned(definition, result, context)
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
-            return _raised(error, definition, context)
+            return _ending(error, definition, context)
         finally:
             context.settled = True
 
@@ -104,7 +105,7 @@ async def run_async(claimed: ClaimedJob, context: JobContext) -> Outcome:
                 call = _call(definition, claimed, context)
                 return _returned(definition, await call.awaited(), context)
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
-            return _raised(error, definition, context)
+            return _ending(error, definition, context)
         finally:
             context.settled = True
             call_off()
@@ -182,6 +183,14 @@ def _returned(definition: "Definition", result: Any, context: JobContext) -> Out
     return Succeeded(dump_result(definition.name, result, get_settings().MAX_RESULT))
 
 
+def _ending(error: BaseException, definition: "Definition", context: JobContext) -> Outcome:
+    try:
+        return _raised(error, definition, context)
+    except BaseException as second:  # noqa: BLE001 - a user's exception class may hold any surprise
+        context.error = second
+        return Raised(describe(second, definition.name, context.secrets))
+
+
 def _raised(error: BaseException, definition: "Definition", context: JobContext) -> Outcome:
     if isinstance(error, Snooze):
         return Snoozed(_later(error.when))
@@ -226,16 +235,21 @@ def _again(error: BaseException, definition: "Definition", context: JobContext) 
 
 def _wait(error: BaseException, definition: "Definition", attempt: int) -> float:
     try:
-        return max(as_seconds(definition.backoff(error, attempt)), 0.0)
-    except Exception:
+        return _bounded(as_seconds(definition.backoff(error, attempt)))
+    except BaseException:
         logger.exception("The backoff of %s raised; the default is used instead.", definition.name)
         return Backoff()(error, attempt)
 
 
 def _later(when: float | timedelta | datetime) -> Later:
     if isinstance(when, datetime):
-        return Later(instant=when)
-    return Later(seconds=max(as_seconds(when), 0.0))
+        return Later(instant=min(when, clock.now() + timedelta(seconds=LONGEST_WAIT)))
+    return Later(seconds=_bounded(as_seconds(when)))
+
+
+def _bounded(seconds: float) -> float:
+    """Return a wait that every database can add to its clock; not a number means none."""
+    return min(max(0.0, seconds), LONGEST_WAIT)
 
 
 def _held_between(later: Later) -> Later:

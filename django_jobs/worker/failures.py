@@ -18,7 +18,7 @@ FINGERPRINT_VERSION = "1"
 
 _OWN = str(Path(__file__).parent)
 _VARIABLE = re.compile(
-    r"'[^']*'|\"[^\"]*\"|[\w.+-]+@[\w.-]+|https?://\S+|\b[0-9a-f]{8}(?:-?[0-9a-f]{4,}){2,}\b|\d+",
+    r"'[^']*'|\"[^\"]*\"|[\w.+-]+@[\w.-]+|https?://\S+|\b[0-9a-f]{8}(?:-?[0-9a-f]{4,}){2,}\b|\b0x[0-9a-f]+\b|\d+",
     re.IGNORECASE,
 )
 _LIBRARIES = (
@@ -80,7 +80,7 @@ def shorten(text: str, limit: int = TEXT_LIMIT) -> str:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as second:  # noqa: BLE001 - a user's __str__ may raise anything
+    except BaseException as second:  # noqa: BLE001 - a user's __str__ may raise anything
         return f"<its message could not be made: {type(second).__name__}>"
 
 
@@ -89,7 +89,7 @@ def _format(error: BaseException, trace: TracebackType | None) -> str:
         return "".join(
             traceback.TracebackException(type(error), error, trace, compact=True).format()
         )
-    except Exception as second:  # noqa: BLE001 - formatting runs user code (__str__, __repr__)
+    except BaseException as second:  # noqa: BLE001 - formatting runs user code (__str__, __repr__)
         return f"{type(error).__name__}: <its traceback could not be made: {type(second).__name__}>"
 
 

@@ -146,7 +146,7 @@ class ThreadPool:
             while (held := self._inbox.get()) is not None:
                 ended = self._starter.refusal(held) or self._run(held, slot)
                 self._watcher.on_ended(ended, idle=self._inbox.qsize() <= self.size)
-        except Exception as error:  # noqa: BLE001 - not a job's: the worker must not go on half dead
+        except BaseException as error:  # noqa: BLE001 - not a job's: the worker must not go on half dead
             self._watcher.on_crashed(error)
         finally:
             connections.close_all()
@@ -172,6 +172,7 @@ class AsyncPool:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._stopped = False
 
     def start(self) -> None:
         """Do nothing yet: the loop starts with the first async job."""
@@ -193,7 +194,7 @@ class AsyncPool:
         """End the loop, and wait for it at most `timeout` seconds."""
         if self._loop is None or self._thread is None:
             return
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._end)
         self._thread.join(timeout)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -206,9 +207,18 @@ class AsyncPool:
     def _serve(self) -> None:
         assert self._loop is not None
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        while not self._stopped:
+            # asyncio lets these two out of the loop when a task that a job made raises them.
+            # They are the job's: it finds them where it awaits the task.
+            with suppress(SystemExit, KeyboardInterrupt):
+                self._loop.run_forever()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
+
+    def _end(self) -> None:
+        assert self._loop is not None
+        self._stopped = True
+        self._loop.stop()
 
     def _fill(self) -> None:
         assert self._loop is not None

@@ -1,0 +1,62 @@
+"""Claimed jobs without a database, a watcher that remembers, and waiting with a deadline."""
+
+import threading
+
+from django_jobs.context import JobContext
+from django_jobs.engines.base import ClaimedJob
+from django_jobs.worker.execution import make_context
+from django_jobs.worker.holdings import Held
+
+DEADLINE = 20.0
+
+
+def claimed(number=1, claim_id=10, name="tests.jobs.add", **changes):
+    """Return a claimed job; `changes` replace its other values."""
+    values = {
+        "queue": "default",
+        "priority": 0,
+        "args": "[]",
+        "kwargs": "{}",
+        "attempt": 1,
+        "max_attempts": 4,
+        "lost_count": 0,
+    }
+    return ClaimedJob(id=number, claim_id=claim_id, name=name, **{**values, **changes})
+
+
+def held(number=1, claim_id=10, **changes):
+    """Return a held job."""
+    job = claimed(number, claim_id, **changes)
+    return Held(job, make_context(job))
+
+
+def context(name="tests.jobs.add", **values):
+    """Return the context of a first attempt of four."""
+    return JobContext(name, **{"job_id": 1, "max_attempts": 4, **values})
+
+
+def until(condition, what="it"):
+    """Wait until `condition()` is true, and fail when that takes too long."""
+    pause = threading.Event()
+    for _ in range(int(DEADLINE / 0.01)):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError(f"waited {DEADLINE:g} s for {what}")
+
+
+class Watcher:
+    """Remembers what a pool tells."""
+
+    def __init__(self):
+        self.started, self.ended, self.crashes, self.idle = [], [], [], []
+
+    def on_started(self, item):
+        self.started.append(item)
+
+    def on_ended(self, ended, *, idle):
+        self.idle.append(idle)
+        self.ended.append(ended)
+
+    def on_crashed(self, error):
+        self.crashes.append(error)

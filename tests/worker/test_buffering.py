@@ -1,0 +1,63 @@
+"""How many jobs a worker claims."""
+
+from datetime import timedelta
+
+import pytest
+
+from django_jobs.worker.buffering import MOST, Appetite
+
+
+@pytest.fixture
+def appetite(frozen_clock):
+    return Appetite(threads=4, async_slots=10)
+
+
+def test_without_experience_it_claims_as_many_jobs_as_there_are_threads(appetite):
+    assert appetite.room(0, 0) == 4
+    assert appetite.room(3, 0) == 1
+    assert appetite.room(4, 0) == 0
+    assert appetite.room(9, 0) == 0
+
+
+def test_the_buffer_is_twice_what_ended_within_100_ms(appetite, frozen_clock):
+    appetite.ended(3)
+    frozen_clock.advance(timedelta(milliseconds=60))
+    appetite.ended(5)
+    assert appetite.buffer == 16
+    frozen_clock.advance(timedelta(milliseconds=60))
+    assert appetite.buffer == 10
+    frozen_clock.advance(timedelta(milliseconds=100))
+    assert appetite.buffer == 0
+
+
+def test_the_buffer_has_an_end(appetite):
+    appetite.ended(10_000)
+    assert appetite.buffer == MOST
+    assert appetite.room(4, 0) == MOST
+
+
+def test_slow_jobs_keep_nothing_from_other_workers(appetite, frozen_clock):
+    appetite.ended(1)
+    frozen_clock.advance(timedelta(seconds=1))
+    assert appetite.room(4, 0) == 0
+
+
+def test_async_jobs_alone_fill_the_loop(appetite):
+    appetite.claimed(4, 4)
+    assert appetite.room(0, 4) == 6
+    assert appetite.room(0, 10) == 0
+
+
+def test_a_mix_is_claimed_so_that_neither_place_overflows(appetite):
+    for _ in range(60):
+        appetite.claimed(10, 5)
+    assert appetite.room(0, 0) in {7, 8}
+    assert appetite.room(3, 0) in {1, 2}
+    assert appetite.room(0, 9) in {1, 2}
+    assert appetite.room(4, 0) == appetite.room(0, 10) == 0
+
+
+def test_an_empty_claim_teaches_nothing(appetite):
+    appetite.claimed(0, 0)
+    appetite.ended(0)
+    assert appetite.room(0, 0) == 4
