@@ -1,0 +1,97 @@
+from datetime import timedelta
+
+import pytest
+
+from django_jobs import clock, summary
+from django_jobs.models import Job
+from django_jobs.summary import summarise, unserved, with_error
+from tests.conftest import NOON
+from tests.factories import JobFactory, QueueFactory, WorkerFactory
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+
+
+def counts():
+    return dict(summarise("default", clock.now()).counts)
+
+
+def test_every_state_is_counted():
+    for trait in ("scheduled", "waiting", "running", "successful", "failed", "cancelled"):
+        JobFactory(**{trait: True})
+    JobFactory.create_batch(2)
+    assert counts() == {
+        "ready": "2",
+        "scheduled": "1",
+        "running": "1",
+        "waiting": "1",
+        "failed": "1",
+        "successful": "1",
+        "cancelled": "1",
+    }
+
+
+def test_counting_ends_at_the_cap(monkeypatch):
+    monkeypatch.setattr(summary, "CAP", 2)
+    JobFactory.create_batch(3)
+    JobFactory.create_batch(2, failed=True)
+    assert counts()["ready"] == "2+"
+    assert counts()["failed"] == "2"
+
+
+def test_a_queue_shows_its_oldest_waiting_job_and_its_pause():
+    JobFactory(queue="mail", run_at=NOON - timedelta(minutes=11))
+    JobFactory(queue="mail", run_at=NOON - timedelta(minutes=1))
+    QueueFactory(name="reports", paused=True)
+    mail, reports = summarise("default", NOON).queues
+    assert (mail.name, mail.waiting, mail.oldest) == ("mail", "2", NOON - timedelta(minutes=11))
+    assert (reports.name, reports.waiting, reports.oldest) == ("reports", "0", None)
+    assert (mail.paused, reports.paused) == (False, True)
+
+
+@pytest.mark.parametrize(("age", "word"), [(60, "alive"), (61, "silent")])
+def test_a_worker_is_silent_after_one_lease_without_a_sign(age, word):
+    WorkerFactory(beat_at=NOON - timedelta(seconds=age))
+    [worker] = summarise("default", NOON).workers
+    assert worker.word == word
+
+
+@pytest.mark.parametrize(
+    ("worker", "missing"),
+    [
+        (None, ["mail"]),
+        ({"queues": ["reports"]}, ["mail"]),
+        ({"beat_at": NOON - timedelta(hours=1)}, ["mail"]),
+        ({"queues": ["mail"]}, []),
+        ({"queues": []}, []),
+    ],
+)
+def test_a_queue_is_unserved_when_jobs_wait_and_no_living_worker_takes_it(worker, missing):
+    JobFactory(queue="mail")
+    QueueFactory(name="empty")
+    if worker is not None:
+        WorkerFactory(**worker)
+    assert unserved("default", NOON) == missing
+
+
+def test_a_paused_queue_is_meant_to_wait():
+    JobFactory(queue="mail")
+    QueueFactory(name="mail", paused=True)
+    assert unserved("default", NOON) == []
+
+
+def test_the_error_of_a_job_is_that_of_its_newest_run():
+    job = JobFactory(failed=True)
+    job.runs.create(
+        claim_id=1, attempt=5, outcome="failed", finished_at=NOON, error_type="KeyError", error="x"
+    )
+    found = with_error(Job.objects.all()).get()
+    assert (found.error_type, found.error_line) == ("KeyError", "x")
+
+
+def test_a_summary_needs_few_queries(django_assert_max_num_queries):
+    for queue in ("a", "b", "c"):
+        JobFactory(queue=queue)
+        QueueFactory(name=queue)
+        WorkerFactory()
+    with django_assert_max_num_queries(10):
+        summarise("default", NOON)
