@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connections
 
-from django_jobs import clock, conf, registry
+from django_jobs import announcements, clock, conf, registry
 from example_project import postgres
 
 # Starts servers of its own, whatever the suite runs on: once is enough.
@@ -48,10 +48,11 @@ def _clean_registry(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def _fresh_settings():
-    """Read `DJANGO_JOBS` anew in the next test."""
+def _fresh_memories():
+    """Read `DJANGO_JOBS` anew in the next test, and see queues anew: their rows are gone."""
     yield
     conf.get_settings.cache_clear()
+    announcements.forget()
 
 
 @pytest.fixture
