@@ -1,5 +1,6 @@
 """Hides secrets in text before it is stored, logged or shown. Pure: text in, text out."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -82,4 +83,10 @@ def _collect(value: Any, secret: bool, found: set[str]) -> None:  # noqa: FBT001
         for item in value:
             _collect(item, secret, found)
     elif secret and value is not None and not isinstance(value, bool):
-        found.add(str(value))
+        found.update(_spellings(str(value)))
+
+
+def _spellings(text: str) -> set[str]:
+    """Return `text` as it stands in a sentence, in a `repr()` and in JSON."""
+    quoted = (repr(text), json.dumps(text), json.dumps(text, ensure_ascii=False))
+    return {text, *(spelling[1:-1] for spelling in quoted)}
