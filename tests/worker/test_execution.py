@@ -1,0 +1,450 @@
+"""How one run ends: whatever a job does becomes an outcome."""
+
+import asyncio
+import threading
+from datetime import timedelta
+
+import pytest
+
+from django_jobs import Cancel, JobContext, NonRetriable, RetryAfter, Snooze, job
+from django_jobs.context import Ask
+from django_jobs.handles import running_job
+from django_jobs.states import (
+    Interrupted,
+    Later,
+    Raised,
+    Snoozed,
+    State,
+    Stopped,
+    Succeeded,
+    TimedOut,
+    after_run,
+)
+from django_jobs.worker import execution
+from django_jobs.worker.execution import make_context, run_async, run_sync
+from tests.worker.making import claimed, until
+
+BASE_EXCEPTIONS = [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError]
+
+
+def run(definition, ask=None, context=None, **changes):
+    """Run a job as a worker does, sync in this thread and async on a loop."""
+    job = claimed(name=definition.name, **changes)
+    context = context or make_context(job)
+    if ask is not None:
+        context.tell(ask)
+    if definition.is_async:
+        return asyncio.run(run_async(job, context))
+    return run_sync(job, context)
+
+
+@pytest.fixture(params=["sync", "async"])
+def declare(request):
+    """Return a function that declares a job that does what it is given, sync or async."""
+
+    def declare(act, **options):
+        def sync_job(*args):
+            return act(*args)
+
+        async def async_job(*args):
+            return act(*args)
+
+        return job(**options)(sync_job if request.param == "sync" else async_job)
+
+    return declare
+
+
+def raising(error):
+    def act():
+        raise error
+
+    return act
+
+
+def again(outcome):
+    """Return the seconds until the next run."""
+    assert isinstance(outcome, Raised)
+    return outcome.again.seconds
+
+
+def test_what_a_job_returns_is_its_result(declare):
+    outcome = run(declare(lambda a, b: {"sum": a + b}), args="[2,3]")
+    assert outcome == Succeeded('{"sum":5}')
+
+
+def test_returning_nothing_is_a_success_without_a_result(declare):
+    assert run(declare(lambda: None)) == Succeeded(None)
+
+
+def test_arguments_by_name_arrive_by_name():
+    @job
+    def greet(name, greeting="hello"):
+        return f"{greeting} {name}"
+
+    assert run(greet, kwargs='{"name":"Ana","greeting":"hi"}') == Succeeded('"hi Ana"')
+
+
+def test_a_job_that_asks_for_its_context_gets_it_first():
+    @job
+    def tell(context: JobContext, extra):
+        return [context.job_id, context.queue, context.attempt, context.max_attempts, extra]
+
+    outcome = run(tell, number=7, queue="mail", attempt=2, args='["x"]')
+    assert outcome == Succeeded('[7,"mail",2,4,"x"]')
+
+
+def test_a_running_job_knows_its_number_and_forgets_it_after():
+    seen = []
+
+    @job
+    def look():
+        seen.append(running_job.get())
+
+    run(look, number=7)
+    assert (seen, running_job.get()) == ([7], None)
+
+
+def test_an_exception_is_retried_after_the_backoff(declare):
+    outcome = run(declare(raising(ValueError("no")), backoff=lambda error, attempt: 7 * attempt))
+    assert outcome.error.message == "no"
+    assert outcome.again == Later(7.0)
+
+
+def test_a_backoff_may_return_a_timedelta(declare):
+    outcome = run(declare(raising(ValueError()), backoff=lambda *_: timedelta(minutes=2)))
+    assert again(outcome) == 120
+
+
+def test_the_last_attempt_is_final(declare):
+    outcome = run(declare(raising(ValueError("no"))), attempt=4)
+    assert outcome.again is None
+    assert after_run(outcome).to is State.FAILED
+
+
+def test_non_retriable_is_final(declare):
+    assert run(declare(raising(NonRetriable("no")))).again is None
+
+
+def test_never_retry_is_final_for_its_classes_only(declare):
+    definition = declare(raising(KeyError("x")), never_retry=(LookupError,))
+    assert run(definition).again is None
+    assert run(declare(raising(ValueError()), never_retry=(LookupError,))).again is not None
+
+
+def test_retry_on_retries_its_classes_only(declare):
+    assert run(declare(raising(KeyError("x")), retry_on=(LookupError,))).again is not None
+    assert run(declare(raising(ValueError()), retry_on=(LookupError,))).again is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted"),
+    [(0, 1), (-5, 1), (90, 90), (timedelta(minutes=3), 180), (10**9, 86400), (10**30, 86400)],
+)
+def test_retry_after_waits_between_a_second_and_a_day(declare, asked, granted):
+    assert again(run(declare(raising(RetryAfter(asked))))) == granted
+
+
+@pytest.mark.parametrize(("hours", "granted"), [(-1, 1 / 3600), (5, 5), (100, 24)])
+def test_retry_after_an_instant_is_bounded_alike(declare, frozen_clock, hours, granted):
+    now = frozen_clock.now()
+    outcome = run(declare(raising(RetryAfter(now + timedelta(hours=hours)))))
+    assert outcome.again == Later(instant=now + timedelta(hours=granted))
+
+
+def test_retry_after_on_the_last_attempt_is_final(declare):
+    assert run(declare(raising(RetryAfter(5))), attempt=4).again is None
+
+
+def test_a_snooze_costs_no_attempt(declare):
+    outcome = run(declare(raising(Snooze(90))), attempt=4)
+    assert outcome == Snoozed(Later(90.0))
+    assert not after_run(outcome).counts
+
+
+def test_a_snooze_takes_an_instant(declare, frozen_clock):
+    at = frozen_clock.now() + timedelta(days=400)
+    assert run(declare(raising(Snooze(at)))) == Snoozed(Later(instant=at))
+
+
+@pytest.mark.parametrize("wait", [float("inf"), timedelta.max, 10**30, float("nan"), -4])
+def test_no_wait_is_too_long_for_a_database(declare, wait):
+    outcome = run(declare(raising(Snooze(wait))))
+    assert 0 <= outcome.until.seconds <= execution.LONGEST_WAIT
+    outcome = run(declare(raising(ValueError()), backoff=lambda *_: wait))
+    assert 0 <= again(outcome) <= execution.LONGEST_WAIT
+
+
+def test_cancel_ends_the_job_with_its_reason(declare):
+    assert run(declare(raising(Cancel("sold out")))) == Stopped("sold out")
+
+
+@pytest.mark.parametrize("kind", BASE_EXCEPTIONS)
+def test_exceptions_that_end_programs_end_only_the_job(declare, kind):
+    outcome = run(declare(raising(kind("bye"))))
+    assert isinstance(outcome, Raised)
+    assert outcome.error.type.endswith(kind.__name__)
+    assert outcome.again is not None
+
+
+def test_a_result_that_json_cannot_hold_is_final(declare):
+    outcome = run(declare(object))
+    assert outcome.error.type.endswith("ResultNotStorable")
+    assert "cannot be stored" in outcome.error.message
+    assert outcome.again is None
+
+
+def test_a_result_that_is_too_large_is_final(declare, settings):
+    settings.DJANGO_JOBS = {"MAX_RESULT": 100}
+    outcome = run(declare(lambda: "x" * 200))
+    assert outcome.error.type.endswith("ResultTooLarge")
+    assert outcome.again is None
+
+
+def test_arguments_that_no_longer_fit_are_final_and_say_what_to_do():
+    @job
+    def greet(name, salutation):
+        raise AssertionError("must not run")
+
+    outcome = run(greet, args='["Ana"]')
+    assert "greet(name, salutation) no longer takes the arguments" in outcome.error.message
+    assert outcome.again is None
+
+
+def broken_backoff(error, attempt):
+    raise SystemExit("no idea")
+
+
+@pytest.mark.parametrize("backoff", [broken_backoff, lambda *_: "soon", lambda: 3, lambda *_: None])
+def test_a_broken_backoff_is_replaced_by_the_default(declare, backoff, caplog):
+    outcome = run(declare(raising(ValueError("no")), backoff=backoff))
+    assert 15 <= again(outcome) <= 18
+    assert outcome.error.message == "no"
+    assert "The backoff of" in caplog.text
+
+
+class Careless(Snooze):
+    def __init__(self):
+        pass
+
+
+def test_an_exception_class_with_parts_missing_fails_its_job_only(declare):
+    outcome = run(declare(raising(Careless())))
+    assert isinstance(outcome, Raised)
+    assert outcome.error.type == "AttributeError"
+
+
+def test_sensitive_arguments_are_masked_in_the_record():
+    @job(sensitive=("card",))
+    def charge(card, *, api_key):
+        raise ValueError(f"{card} refused for {api_key}")
+
+    outcome = run(charge, args='["4111 1111"]', kwargs='{"api_key":"k-12345"}')
+    texts = outcome.error.message + outcome.error.text + outcome.error.traceback
+    assert "4111" not in texts
+    assert "k-12345" not in texts
+
+
+def test_a_secret_with_quotes_is_masked_in_every_spelling():
+    secret = 'pa"ss\\wörd\n!'
+
+    @job(sensitive=("password",))
+    def login(password):
+        raise ValueError(f"{password!r} {[password]} {password}")
+
+    import json
+
+    outcome = run(login, args=json.dumps([secret]))
+    assert "wörd" not in outcome.error.text + outcome.error.traceback
+
+
+def test_the_workers_own_frames_are_not_in_the_traceback(declare):
+    trace = run(declare(raising(ValueError("no")))).error.traceback
+    assert "/execution.py" not in trace
+    assert "test_execution.py" in trace
+
+
+def test_a_failed_job_keeps_no_locals_alive():
+    class Big:
+        pass
+
+    import gc
+    import weakref
+
+    seen = []
+
+    @job
+    def hoard():
+        big = Big()
+        seen.append(weakref.ref(big))
+        raise ValueError("no")
+
+    run(hoard)
+    gc.collect()
+    assert seen[0]() is None
+
+
+@pytest.mark.parametrize(
+    ("ask", "expected"),
+    [
+        (Ask.SHUTDOWN, Interrupted()),
+        (Ask.INTERRUPT, Interrupted()),
+        (Ask.LOST, Interrupted()),
+        (Ask.CANCEL, Stopped("Stopped as it was asked to")),
+    ],
+)
+@pytest.mark.parametrize("ending", ["returns", "raises"])
+def test_a_thread_job_that_obeys_counts_as_stopped(ask, expected, ending):
+    @job
+    def obey(context: JobContext):
+        assert context.should_stop()
+        if ending == "raises":
+            raise ValueError("in a hurry")
+
+    assert run(obey, ask) == expected
+
+
+def test_a_thread_job_that_obeys_its_time_limit_has_timed_out():
+    @job(timeout=2, max_attempts=2, backoff=lambda *_: 9)
+    def obey(context: JobContext):
+        context.should_stop()
+
+    outcome = run(obey, Ask.TIMEOUT)
+    assert isinstance(outcome, TimedOut)
+    assert outcome.error.message.startswith("Stopped after 2 s (timeout). Raise timeout=")
+    assert outcome.again == Later(9.0)
+    assert run(obey, Ask.TIMEOUT, attempt=4).again is None
+
+
+def test_a_time_limit_is_retried_whatever_retry_on_says():
+    @job(timeout=2, retry_on=(KeyError,))
+    def obey(context: JobContext):
+        context.should_stop()
+
+    assert run(obey, Ask.TIMEOUT).again is not None
+
+
+@pytest.mark.parametrize("ask", list(Ask))
+def test_a_thread_job_that_never_asks_ends_as_it_wants(ask):
+    @job
+    def deaf():
+        return 1
+
+    assert run(deaf, ask) == Succeeded("1")
+
+
+
+def run_told(definition, ask, **changes):
+    """Run an async job, tell it once it waits, and return its outcome."""
+    one = claimed(name=definition.name, **changes)
+    context = make_context(one)
+    teller = threading.Thread(
+        target=lambda: (until(lambda: context.entered), context.tell(ask)), daemon=True
+    )
+    context.entered = False
+    teller.start()
+    outcome = asyncio.run(asyncio.wait_for(run_async(one, context), 20))
+    teller.join()
+    return outcome
+
+
+@job(name="tests.wait_for_ever")
+async def wait_for_ever(context: JobContext):
+    context.entered = True
+    await asyncio.Event().wait()
+
+
+@pytest.fixture
+def waiting_job():
+    from django_jobs import registry
+
+    registry.register(wait_for_ever)
+    return wait_for_ever
+
+
+@pytest.mark.parametrize(
+    ("ask", "expected"),
+    [
+        (Ask.INTERRUPT, Interrupted()),
+        (Ask.LOST, Interrupted()),
+        (Ask.CANCEL, Stopped("Stopped as it was asked to")),
+    ],
+)
+def test_an_async_job_is_cancelled_where_it_awaits(waiting_job, ask, expected):
+    assert run_told(waiting_job, ask) == expected
+
+
+def test_an_async_job_is_stopped_at_its_time_limit():
+    @job(timeout=0.05)
+    async def slow():
+        await asyncio.Event().wait()
+
+    outcome = run(slow)
+    assert isinstance(outcome, TimedOut)
+    assert "Stopped after 0.05 s (timeout)" in outcome.error.message
+
+
+def test_an_async_job_that_ends_in_time_is_left_alone():
+    @job(timeout=0.05)
+    async def quick():
+        return 1
+
+    async def both():
+        one = claimed(name=quick.name)
+        outcome = await run_async(one, make_context(one))
+        await asyncio.sleep(0.06)
+        return outcome
+
+    assert asyncio.run(both()) == Succeeded("1")
+
+
+def test_an_async_job_may_clean_up_when_it_is_cancelled(waiting_job):
+    cleaned = []
+
+    @job
+    async def tidy(context: JobContext):
+        try:
+            await wait_for_ever.func(context)
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append(True)
+
+    assert run_told(tidy, Ask.CANCEL).reason
+    assert cleaned == [True]
+
+
+def test_a_shutdown_lets_an_async_job_finish():
+    @job
+    async def deaf():
+        await asyncio.sleep(0)
+        return 1
+
+    assert run(deaf, Ask.SHUTDOWN) == Succeeded("1")
+
+
+def test_an_async_job_that_asks_obeys_a_shutdown():
+    @job
+    async def obey(context: JobContext):
+        await asyncio.sleep(0)
+        return context.should_stop()
+
+    assert run(obey, Ask.SHUTDOWN) == Interrupted()
+
+
+def test_an_async_job_runs_to_its_end_in_a_thread_too():
+    @job
+    async def double(number):
+        await asyncio.sleep(0)
+        return 2 * number
+
+    one = claimed(name=double.name, args="[21]")
+    assert run_sync(one, make_context(one)) == Succeeded("42")
+
+
+def test_a_name_that_was_the_jobs_before_runs_it():
+    @job(aliases=("shop.jobs.old_name",))
+    def renamed():
+        return "new"
+
+    assert run(renamed) == Succeeded('"new"')
+    one = claimed(name="shop.jobs.old_name")
+    assert run_sync(one, make_context(one)) == Succeeded('"new"')
