@@ -192,7 +192,7 @@ class AsyncPool:
 
     def stop(self, timeout: float) -> None:
         """End the loop, and wait for it at most `timeout` seconds."""
-        if self._loop is None or self._thread is None:
+        if self._loop is None or self._thread is None or self._loop.is_closed():
             return
         self._loop.call_soon_threadsafe(self._end)
         self._thread.join(timeout)

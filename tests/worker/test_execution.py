@@ -332,7 +332,6 @@ def test_a_thread_job_that_never_asks_ends_as_it_wants(ask):
     assert run(deaf, ask) == Succeeded("1")
 
 
-
 def run_told(definition, ask, **changes):
     """Run an async job, tell it once it waits, and return its outcome."""
     one = claimed(name=definition.name, **changes)

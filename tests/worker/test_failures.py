@@ -178,7 +178,9 @@ def test_a_fingerprint_is_16_hex_digits():
 def test_lines_of_libraries_are_not_the_place(tmp_path, monkeypatch):
     library = tmp_path / "site-packages" / "some_library.py"
     library.parent.mkdir()
-    library.write_text("def fail(error):\n    raise error\n\ndef fail_too(error):\n    raise error\n")
+    library.write_text(
+        "def fail(error):\n    raise error\n\ndef fail_too(error):\n    raise error\n"
+    )
     monkeypatch.syspath_prepend(library.parent)
     import some_library
 

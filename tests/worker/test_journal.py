@@ -1,0 +1,185 @@
+"""What a worker says about its jobs, and how much of it."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+from django_jobs import signals
+from django_jobs.states import (
+    ErrorRecord,
+    Interrupted,
+    Later,
+    Raised,
+    Snoozed,
+    Stopped,
+    Succeeded,
+    TimedOut,
+    after_run,
+)
+from django_jobs.worker.journal import FOLD_ABOVE, End, Folding, Journal, Start, log
+from tests.worker.making import claimed, until
+
+ERROR = ErrorRecord("shop.errors.NoStock", "no shoes", "no shoes", "", "f" * 16)
+
+
+@pytest.fixture
+def said(caplog):
+    caplog.set_level(logging.INFO, "django_jobs.job")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+def end(outcome=None, number=1, *, fenced=False, result="", **changes):
+    job = claimed(number, **changes)
+    return End(job, after_run(outcome or Succeeded()), 0.42, fenced, result)
+
+
+@pytest.mark.parametrize(
+    ("event", "level", "text"),
+    [
+        (Start(claimed(18)), "INFO", "add #18 started"),
+        (end(number=18), "INFO", "add #18 0.42 s"),
+        (end(number=18, result="40"), "INFO", "add #18 0.42 s → 40"),
+        (
+            end(Raised(ERROR, Later(9.0))),
+            "WARNING",
+            "add #1 attempt 1/4 failed: NoStock: no shoes  retry in 9 s",
+        ),
+        (
+            end(Raised(ERROR), attempt=4),
+            "ERROR",
+            "add #1 failed after 4 attempts: NoStock: no shoes",
+        ),
+        (end(Raised(ERROR)), "ERROR", "add #1 failed after 1 attempt: NoStock: no shoes"),
+        (end(TimedOut(ERROR)), "ERROR", "add #1 failed after 1 attempt: NoStock: no shoes"),
+        (end(Snoozed(Later(90))), "INFO", "add #1 snoozed, runs again in 90 s"),
+        (end(Stopped("sold out")), "INFO", "add #1 cancelled: sold out"),
+        (end(Stopped()), "INFO", "add #1 cancelled"),
+        (end(Interrupted()), "INFO", "add #1 released, handed back"),
+        (
+            end(fenced=True),
+            "WARNING",
+            "add #1 ended after its lease was lost; nothing was written, it runs or ran elsewhere",
+        ),
+    ],
+)
+def test_every_event_has_its_sentence(event, level, text, caplog, said):
+    log(event)
+    assert said() == [text]
+    assert caplog.records[0].levelname == level
+
+
+def test_a_retry_at_an_instant_says_when(said, frozen_clock):
+    log(end(Raised(ERROR, Later(instant=frozen_clock.now()))))
+    assert said()[0].endswith("retry at 2030-01-15 12:00:00 UTC")
+
+
+def test_lines_carry_facts_for_machines(caplog, said):
+    log(end(number=18, queue="mail", attempt=2))
+    record = caplog.records[0]
+    assert (record.event, record.job_id, record.queue) == ("successful", 18, "mail")
+    assert (record.job_name, record.attempt, record.seconds) == ("tests.jobs.add", 2, 0.42)
+
+
+def test_above_a_number_of_events_a_second_starts_and_successes_are_folded(frozen_clock, said):
+    folding = Folding()
+    for number in range(FOLD_ABOVE + 10):
+        folding.take(Start(claimed(number)))
+    for number in range(7):
+        folding.take(end(number=number))
+    assert len(said()) == FOLD_ABOVE
+    assert folding.pending
+    frozen_clock.advance(timedelta(seconds=1))
+    folding.take(Start(claimed(999)))
+    assert said()[-2:] == ["add: 10 more started, 7 more finished", "add #999 started"]
+    assert not folding.pending
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        end(Raised(ERROR)),
+        end(Raised(ERROR, Later(1))),
+        end(TimedOut(ERROR)),
+        end(fenced=True),
+        end(Stopped("by hand")),
+    ],
+)
+def test_failures_are_never_folded(event, frozen_clock, said):
+    folding = Folding()
+    for number in range(FOLD_ABOVE):
+        folding.take(Start(claimed(number)))
+    folding.take(event)
+    assert len(said()) == FOLD_ABOVE + 1
+
+
+def test_each_job_name_has_a_folded_line_of_its_own(frozen_clock, said):
+    folding = Folding()
+    for number in range(FOLD_ABOVE):
+        folding.take(Start(claimed(number)))
+    folding.take(Start(claimed(1, name="shop.jobs.b")))
+    folding.take(end(number=2, name="shop.jobs.a"))
+    folding.flush()
+    assert said()[-2:] == [
+        "a: 0 more started, 1 more finished",
+        "b: 1 more started, 0 more finished",
+    ]
+
+
+def test_nothing_is_folded_when_all_is_asked_for(frozen_clock, settings, said):
+    settings.DJANGO_JOBS = {"LOG_JOBS": "all"}
+    folding = Folding()
+    for number in range(FOLD_ABOVE + 10):
+        folding.take(Start(claimed(number)))
+    assert len(said()) == FOLD_ABOVE + 10
+
+
+@pytest.fixture
+def journal():
+    journal = Journal()
+    journal.start()
+    yield journal
+    journal.stop(10)
+
+
+def test_the_journal_writes_what_it_was_given_before_it_ends(said):
+    journal = Journal()
+    journal.start()
+    journal.write([Start(claimed(1))])
+    journal.write([])
+    journal.write([end()])
+    journal.stop(10)
+    assert said() == ["add #1 started", "add #1 0.42 s"]
+
+
+def test_folded_lines_are_written_although_nothing_follows(journal, said):
+    journal.write([Start(claimed(number)) for number in range(FOLD_ABOVE + 5)])
+    until(lambda: said()[-1:] == ["add: 5 more started, 0 more finished"])
+
+
+@pytest.fixture
+def heard():
+    """What receivers of the signals were told."""
+    heard = []
+
+    def hear(sender, signal, **values):
+        heard.append((sender, values["claimed"].id, values.get("transition")))
+
+    def fail(**_):
+        raise RuntimeError("a receiver is broken")
+
+    for signal in (signals.job_started, signals.job_finished):
+        signal.connect(fail)
+        signal.connect(hear)
+    yield heard
+    for signal in (signals.job_started, signals.job_finished):
+        signal.disconnect(fail)
+        signal.disconnect(hear)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_receivers_are_told_of_starts_and_ends(journal, heard):
+    done = end()
+    journal.write([Start(claimed(1)), done, end(number=2, fenced=True)])
+    until(lambda: len(heard) == 2)
+    assert heard == [("tests.jobs.add", 1, None), ("tests.jobs.add", 1, done.transition)]
