@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandParser
 
-from django_jobs import states
+from django_jobs import exceptions, states
 from django_jobs.conf import Settings
 from django_jobs.management.commands import jobs, runworker
 from django_jobs.states import (
@@ -136,6 +136,29 @@ def test_the_map_names_every_module():
     named |= {path.stem for path in (package / "worker").glob("[a-z]*.py")}
     named |= {path.stem for path in (package / "services").glob("[a-z]*.py")}
     assert not {name for name in named if f"`{name}`" not in page}
+
+
+def test_every_message_is_worded_as_in_the_code():
+    said = "\n".join(
+        node.value
+        for path in (ROOT / "django_jobs").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    shown = re.findall(r"^\| (`.+?`) \| [^|]+\|$", read("reference/messages.md"), re.MULTILINE)
+    messages = [message for cell in shown for message in re.findall(r"`([^`]{12,})`", cell)]
+    assert messages
+    # What is between the names and numbers of an example is what the code says.
+    example = re.compile(r"…|\"[^\"]*\"|\S*[\d(]\S*|shop\.\S+|\w+:")
+    unknown = [
+        message
+        for message in messages
+        if message not in vars(exceptions)
+        and not any(
+            len(part.strip()) > 6 and part.strip() in said for part in example.split(message)
+        )
+    ]
+    assert not unknown
 
 
 def test_every_decision_is_in_the_index():
