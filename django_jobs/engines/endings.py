@@ -13,7 +13,10 @@ from django_jobs.states import FINAL, RunOutcome, State
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """The `run_at` of a job that waits for an event without a deadline."""
 
-WORKER_LOST = "WorkerLost"
+WORKER_LOST = "worker lost"
+TAKEN_AWAY = "taken away"
+"""What stands in `error_type` of a run that somebody else ended; no class has such a name."""
+
 LOST_FINGERPRINT = "worker-lost"
 LOST_TEXTS = {
     State.READY: "Worker {worker} stopped answering; the job was returned to the queue.",
@@ -26,6 +29,12 @@ LOST_TEXTS = {
     ),
 }
 """What the JobRun of a lost attempt says, by the state that the job is in afterwards."""
+
+TAKEN_TEXTS = {
+    State.READY: "Taken away from worker {worker} by force; the job was returned to the queue.",
+    State.CANCELLED: "Taken away from worker {worker} by force; the job was cancelled.",
+}
+"""The same for a run that an operator ended by force."""
 
 
 class ErrorTexts(NamedTuple):
@@ -147,7 +156,9 @@ def run_ending(
     )
 
 
-def is_repeated(finish: Finish, outcome: str) -> bool:
-    """Say whether a recorded `outcome` is that of `finish` itself, whose reply was lost."""
+def is_repeated(finish: Finish, outcome: str, error_type: str) -> bool:
+    """Say whether a run on record is that of `finish` itself, whose reply was lost."""
+    if error_type == TAKEN_AWAY:
+        return False
     asked = outcome == RunOutcome.CANCELLED and finish.transition.to not in FINAL
     return asked or outcome == finish.transition.outcome

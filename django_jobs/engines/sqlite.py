@@ -12,7 +12,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from django_jobs.engines.base import ClaimedJob, Finish, Finished, Hold, Inserted, NewJob
-from django_jobs.engines.endings import job_ending, run_ending
+from django_jobs.engines.endings import JobEnding, RunEnding, job_ending, run_ending
 from django_jobs.engines.lanes import LANES, in_turn
 from django_jobs.engines.orm import ORMEngine
 from django_jobs.engines.orm.claiming import Candidate, chosen
@@ -225,43 +225,27 @@ class SQLiteEngine(ORMEngine):
         now: datetime,
     ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]], set[Hold]]:
         jobs, runs, applied = [], [], set()
-        stored = self.stored
         for finish in finishes:
             hold = finish.hold
             if hold not in held or hold in applied:
                 continue
             attempt, asked_at = held[hold]
             asked = asked_at is not None
-            state, number, lost, run_at, ended_at, fingerprint, event = job_ending(
-                finish, attempt, now, asked_to_stop=asked
-            )
-            jobs.append(
-                (
-                    state.value,
-                    number,
-                    lost,
-                    stored(run_at),
-                    stored(ended_at),
-                    fingerprint,
-                    event,
-                    *hold,
-                )
-            )
+            ending = job_ending(finish, attempt, now, asked_to_stop=asked)
+            jobs.append((*self._in_store(ending), *hold))
             if run := run_ending(finish, attempt, worker, now, asked_to_stop=asked):
-                job_id, claim_id, number, outcome, began_at, over_at, *rest = run
-                runs.append(
-                    (
-                        job_id,
-                        claim_id,
-                        number,
-                        outcome.value,
-                        stored(began_at),
-                        stored(over_at),
-                        *rest,
-                    )
-                )
+                runs.append(self._in_store(run))
             applied.add(hold)
         return jobs, runs, applied
+
+    def _in_store(self, ending: JobEnding | RunEnding) -> tuple[Any, ...]:
+        stored = self.stored
+        if isinstance(ending, JobEnding):
+            state, attempt, lost_count, run_at, finished_at, *rest = ending
+            return state.value, attempt, lost_count, stored(run_at), stored(finished_at), *rest
+        job_id, claim_id, attempt, outcome, started_at, ended_at, *rest = ending
+        ids = job_id, claim_id, attempt
+        return *ids, outcome.value, stored(started_at), stored(ended_at), *rest
 
     CLOSE = """
         DELETE FROM django_jobs_claim

@@ -11,7 +11,6 @@ from django_jobs.engines.endings import is_repeated, job_ending, run_ending
 from django_jobs.engines.orm.rows import Rows
 from django_jobs.models import Job, JobLog, JobRun
 from django_jobs.serializers import load
-from django_jobs.states import RunOutcome
 
 
 class Finishing(Rows):
@@ -81,11 +80,11 @@ class Finishing(Rows):
         if not rest:
             return Finished(applied)
         busy = self._still_ours(rest)
-        recorded = self._outcomes(rest)
+        recorded = self._recorded(rest)
         repeated = {
             hold
-            for hold, outcome in recorded.items()
-            if hold not in busy and is_repeated(rest[hold], outcome)
+            for hold, (outcome, error_type) in recorded.items()
+            if hold not in busy and is_repeated(rest[hold], outcome, error_type)
         }
         fenced = frozenset(rest) - busy - repeated
         self._mark_fenced(fenced & set(recorded), now)
@@ -98,15 +97,15 @@ class Finishing(Rows):
             Hold(pk, claim_id or 0) for pk, claim_id in rows.values_list("pk", "claim_id")
         }
 
-    def _outcomes(self, holds: Iterable[Hold]) -> dict[Hold, RunOutcome]:
+    def _recorded(self, holds: Iterable[Hold]) -> dict[Hold, tuple[str, str]]:
         wanted = set(holds)
         rows = self.runs.filter(
             job__in={hold.job_id for hold in wanted},
             claim_id__in={hold.claim_id for hold in wanted},
         )
-        found = rows.values_list("job_id", "claim_id", "outcome")
-        outcomes = {Hold(job_id, claim_id): RunOutcome(text) for job_id, claim_id, text in found}
-        return {hold: outcome for hold, outcome in outcomes.items() if hold in wanted}
+        found = rows.values_list("job_id", "claim_id", "outcome", "error_type")
+        runs = {Hold(row[0], row[1]): (row[2], row[3]) for row in found}
+        return {hold: run for hold, run in runs.items() if hold in wanted}
 
     def _mark_fenced(self, holds: Iterable[Hold], now: datetime | None) -> None:
         late = Q(pk__in=[])

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
+from django_jobs.engines.endings import TAKEN_AWAY, TAKEN_TEXTS
 from django_jobs.engines.orm.rows import Rows
 from django_jobs.models import Job, JobRun
 from django_jobs.states import FINAL, RunOutcome, State
@@ -76,7 +77,9 @@ class Operating(Rows):
             claims = self.awaited(self.claims.filter(pk__in=list(by_claim))).in_bulk()
             for job in jobs:
                 claim = claims.get(job.claim_id or 0)
-                self._record_taken(job, outcome, claim.worker if claim else "", now)
+                worker = claim.worker if claim else ""
+                text = TAKEN_TEXTS[to].format(worker=worker)
+                self._record_taken(job, outcome, worker, text, now)
                 self._take(job, to, now)
             for claim in claims.values():
                 left = [pk for pk in claim.job_ids if pk not in by_claim[claim.pk]]
@@ -97,7 +100,9 @@ class Operating(Rows):
             cancel_requested_at=job.cancel_requested_at if final else None,
         )
 
-    def _record_taken(self, job: Job, outcome: RunOutcome, worker: str, now: datetime) -> None:
+    def _record_taken(
+        self, job: Job, outcome: RunOutcome, worker: str, text: str, now: datetime
+    ) -> None:
         run = JobRun(
             job_id=job.pk,
             claim_id=job.claim_id or 0,
@@ -106,6 +111,9 @@ class Operating(Rows):
             started_at=job.started_at,
             finished_at=now,
             worker=worker,
+            error_type=TAKEN_AWAY,
+            error=text[:255],
+            error_text=text,
         )
         run.save(using=self.alias, force_insert=True)
 

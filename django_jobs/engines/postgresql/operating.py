@@ -9,6 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from django_jobs.engines.endings import TAKEN_AWAY, TAKEN_TEXTS
 from django_jobs.engines.postgresql.literals import numbers, texts
 from django_jobs.engines.postgresql.sessions import Session
 from django_jobs.states import RunOutcome, State
@@ -130,8 +131,11 @@ class Operating(Session):
                 error_type, error, error_text, traceback, fingerprint, log)
             SELECT taken.id, taken.claim_id, taken.attempt, %(outcome)s, taken.started_at,
                 coalesce(%(now)s::timestamptz, statement_timestamp()),
-                coalesce(shrunk.worker, ''), '', '', '', '', '', ''
+                coalesce(shrunk.worker, ''), %(error_type)s, left(told.text, 255), told.text,
+                '', '', ''
             FROM taken LEFT JOIN shrunk ON shrunk.id = taken.claim_id
+            CROSS JOIN LATERAL (
+                SELECT replace(%(text)s, '{worker}', coalesce(shrunk.worker, '')) AS text) AS told
         )
         SELECT id FROM taken
     """
@@ -149,6 +153,8 @@ class Operating(Session):
             "to": to.value,
             "final": to is State.CANCELLED,
             "outcome": outcome.value,
+            "error_type": TAKEN_AWAY,
+            "text": TAKEN_TEXTS[to],
             "now": now,
         }
         return {job_id for (job_id,) in self.rows(self.FORCE, params)}

@@ -1,0 +1,61 @@
+"""Promises of `report`, `see_queues`, `beat`, `leave` and of the default wake-up."""
+
+from datetime import timedelta
+
+from django_jobs.engines.base import Report, WorkerCard
+from django_jobs.models import JobLog, JobProgress, Queue, Worker
+from tests.engines.scenes import LATER, NOON
+
+
+def test_progress_is_one_row_that_changes(scene):
+    hold = scene.run_one()
+    scene.engine.report([Report(hold, 1, 10, "reading")], NOON)
+    scene.engine.report([Report(hold, 2, 10, "reading"), Report(hold, 3, 10, "mailing\x00")], LATER)
+    row = JobProgress.objects.get()
+    assert (row.job_id, row.done, row.total, row.note) == (hold.job_id, 3, 10, "mailing\ufffd")
+    assert row.updated_at == LATER
+
+
+def test_log_lines_are_appended_and_leave_the_progress_alone(scene):
+    hold = scene.run_one()
+    scene.engine.report([Report(hold, 1)], NOON)
+    lines = ((NOON, "one"), (LATER, "two\x00"))
+    scene.engine.report([Report(hold, lines=lines)], LATER)
+    assert JobProgress.objects.get().updated_at == NOON
+    rows = list(JobLog.objects.values_list("job_id", "claim_id", "at", "line"))
+    assert rows == [(*hold, NOON, "one"), (*hold, LATER, "two\ufffd")]
+
+
+def test_a_worker_that_lost_the_job_reports_nothing(scene):
+    stale = scene.run_one()
+    scene.lose(now=NOON)
+    scene.claim()
+    scene.engine.report([Report(stale, 5, lines=((NOON, "late"),))], LATER)
+    assert not JobProgress.objects.exists()
+    assert not JobLog.objects.exists()
+
+
+def test_queues_appear_once(engine):
+    engine.see_queues(["mail", "default"])
+    engine.see_queues({"mail", "reports"})
+    engine.see_queues([])
+    assert list(Queue.objects.values_list("name", flat=True)) == ["default", "mail", "reports"]
+
+
+def test_a_beat_makes_the_worker_s_row_and_then_renews_it(engine):
+    card = WorkerCard(name="web-1:4711", queues=("mail",), processes=2, threads=4, version="1.0")
+    engine.beat(card, NOON)
+    engine.beat(card, LATER)
+    row = Worker.objects.get()
+    assert (row.name, row.queues, row.processes, row.threads) == ("web-1:4711", ["mail"], 2, 4)
+    assert (row.started_at, row.beat_at, row.version) == (NOON, LATER, "1.0")
+
+
+def test_a_worker_that_leaves_is_forgotten(engine):
+    engine.beat(WorkerCard(name="one"), NOON)
+    engine.beat(WorkerCard(name="two"))
+    engine.leave("one")
+    row = Worker.objects.get()
+    assert row.name == "two"
+    assert abs(row.beat_at - row.started_at) < timedelta(seconds=1)
+    engine.leave("nobody")
