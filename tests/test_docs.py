@@ -149,13 +149,13 @@ def test_every_message_is_worded_as_in_the_code():
     messages = [message for cell in shown for message in re.findall(r"`([^`]{12,})`", cell)]
     assert messages
     # What is between the names and numbers of an example is what the code says.
-    example = re.compile(r"…|\"[^\"]*\"|\S*[\d(]\S*|shop\.\S+|\w+:")
+    example = re.compile(r"…|; |\"[^\"]*\"|\S*[\d(]\S*|shop\.\S+|\w+:")
     unknown = [
         message
         for message in messages
         if message not in vars(exceptions)
         and not any(
-            len(part.strip()) > 6 and part.strip() in said for part in example.split(message)
+            len(part.strip()) >= 6 and part.strip() in said for part in example.split(message)
         )
     ]
     assert not unknown
