@@ -105,7 +105,7 @@ def test_a_running_job_knows_its_number_and_forgets_it_after():
 
 
 def test_an_exception_is_retried_after_the_backoff(declare):
-    outcome = run(declare(raising(ValueError("no")), backoff=lambda error, attempt: 7 * attempt))
+    outcome = run(declare(raising(ValueError("no")), backoff=lambda _, attempt: 7 * attempt))
     assert outcome.error.message == "no"
     assert outcome.again == Later(7.0)
 
