@@ -9,14 +9,18 @@ import logging
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
+
+from django.db import DatabaseError
 
 from django_jobs import clock, registry
 from django_jobs.conf import get_settings
-from django_jobs.engines.base import ClaimedJob, Engine, Finish, Finished, Report
+from django_jobs.engines.base import ClaimedJob, Engine, Finish, Finished, Hold, Report
 from django_jobs.masking import mask_text
-from django_jobs.states import RunOutcome, Transition, after_run
+from django_jobs.states import Interrupted, Raised, RunOutcome, after_run
 from django_jobs.worker.buffering import Appetite
 from django_jobs.worker.execution import make_context
+from django_jobs.worker.failures import describe
 from django_jobs.worker.holdings import Held, Holdings
 from django_jobs.worker.journal import End, Event, Journal, Start
 from django_jobs.worker.links import Link, Unreachable
@@ -67,13 +71,13 @@ class Arrivals:
 class Batch:
     """Ended jobs on their way to the database."""
 
-    finishes: dict[tuple[int, int], tuple[Ended, Finish]] = field(default_factory=dict)
+    ended: dict[Hold, Ended] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
     released: list[Ended] = field(default_factory=list)
     unknown: list[Ended] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.finishes) + len(self.released) + len(self.unknown)
+        return len(self.ended) + len(self.released) + len(self.unknown)
 
 
 class Coordinator:
@@ -101,9 +105,11 @@ class Coordinator:
         self._appetite = Appetite(options.threads, options.async_slots)
         self._unknown = UnknownJobs()
         self._pending = Batch()
+        self._parked: dict[Hold, Ended] = {}
+        self._parked_until = 0.0
+        self._refused: set[Hold] = set()
         self._in_loop = 0
         self._claimed_count = 0
-        self._busy_until = 0.0
         self.drained = False
 
     def start(self) -> None:
@@ -122,15 +128,22 @@ class Coordinator:
             raise self.arrivals.crash
         self._log_starts()
         self._collect()
+        self._unpark()
         room = self._room()
         if not len(self._pending) and not room:
             return
         asked_at = clock.monotonic()
+        finishes = {hold: _finish(ended) for hold, ended in self._pending.ended.items()}
         try:
-            finished, claimed = self._link.ask(lambda engine: self._exchange(engine, room))
+            finished, claimed = self._link.ask(
+                lambda engine: self._exchange(engine, list(finishes.values()), room)
+            )
         except Unreachable:
             return
-        self._acknowledge(finished)
+        except (DatabaseError, ValueError, OverflowError) as error:
+            self._find_refused(finishes, error)
+            return
+        self._acknowledge(finishes, finished)
         if room:
             self._accept(claimed, room, asked_at)
 
@@ -156,17 +169,24 @@ class Coordinator:
         for held in [*self._threads.take_back(), *self._loop.take_back()]:
             self._pending.released.append(Ended(held, None, now))
 
-    def abandon(self, transition: Transition) -> int:
-        """Write `transition` for every job still in hand; return how many there were."""
+    def abandon(self, seconds: float) -> tuple[int, int]:
+        """Hand back by force what still runs, and write what is left to write.
+
+        Takes at most `seconds`. Returns how many jobs were running, and how many ends could
+        not be written, be it that the database is away: those jobs run again after the lease.
+        """
         self._collect()
-        helds = [held for held in self._holdings.helds() if held.hold not in self._pending.finishes]
         now = clock.monotonic()
-        for held in helds:
-            began_ago = None if held.began is None else now - held.began
-            finish = Finish(held.hold, transition, began_ago, log=held.context.log_tail)
-            self._pending.finishes[held.hold] = (Ended(held, None, now), finish)
-        self.turn()
-        return len(helds)
+        settled = {ended.held.hold for ended in (*self._pending.released, *self._pending.unknown)}
+        settled |= self._pending.ended.keys() | self._parked.keys()
+        running = [held for held in self._holdings.helds() if held.hold not in settled]
+        for held in running:
+            self._pending.ended[held.hold] = Ended(held, Interrupted(), now)
+        while not self.idle and clock.monotonic() < now + seconds:
+            self.turn()
+            if not self.idle:
+                self.wait()
+        return len(running), len(self._holdings)
 
     def look_again(self) -> bool:
         """Make due jobs ready and say whether there were any (at the end of a burst)."""
@@ -200,8 +220,6 @@ class Coordinator:
 
     @property
     def _patience(self) -> float:
-        if self._busy_until:
-            return BUSY_PAUSE
         if self.stopping or not self._has_room:
             return 0.5
         return min(self.rhythm.wait, 0.5)
@@ -214,20 +232,19 @@ class Coordinator:
             room = min(room, self._options.max_jobs - self._claimed_count)
         return max(room, 0)
 
-    def _exchange(self, engine: Engine, room: int) -> tuple[Finished, list[ClaimedJob]]:
-        batch = self._pending
+    def _exchange(
+        self, engine: Engine, finishes: list[Finish], room: int
+    ) -> tuple[Finished, list[ClaimedJob]]:
+        batch, now = self._pending, clock.now_or_none()
         if not len(batch):
             return Finished(), self._claim(engine, room)
-        finishes = []
-        if clock.monotonic() >= self._busy_until:
-            finishes = [finish for _, finish in batch.finishes.values()]
         with engine.transaction():
             if batch.reports:
-                engine.report(batch.reports)
-            finished = engine.finish(finishes, self.name) if finishes else Finished()
+                engine.report(batch.reports, now)
+            finished = engine.finish(finishes, self.name, now) if finishes else Finished()
             released = [ended.held.hold for ended in batch.released]
             if released:
-                engine.release(released)
+                engine.release(released, now=now)
             unknown = self._unknown.settle(engine, self.name, batch.unknown)
             gone = [*finished.applied, *finished.fenced, *released, *unknown]
             closing = self._holdings.would_empty(gone)
@@ -247,18 +264,45 @@ class Coordinator:
             now=clock.now_or_none(),
         )
 
-    def _acknowledge(self, finished: Finished) -> None:
+    def _find_refused(self, finishes: dict[Hold, Finish], error: Exception) -> None:
+        """Let jobs fail whose end the database refuses to store; the others must not suffer.
+
+        Ends that are written here are written again by the next turn, which changes nothing.
+        """
+        hopeless = not self._pending.reports
+        self._pending.reports.clear()
+        for hold, finish in finishes.items():
+            ended = self._pending.ended[hold]
+            try:
+                self._link.ask(partial(_finish_one, finish, self.name))
+            except Unreachable:
+                return
+            except (DatabaseError, ValueError, OverflowError) as problem:
+                if hold in self._refused:
+                    raise
+                logger.exception("The end of job #%d cannot be stored; it fails.", hold.job_id)
+                record = describe(problem, ended.held.claimed.name, ended.held.context.secrets)
+                self._pending.ended[hold] = Ended(ended.held, Raised(record), ended.ended)
+                self._refused.add(hold)
+                hopeless = False
+        if hopeless:
+            raise error
+
+    def _acknowledge(self, finishes: dict[Hold, Finish], finished: Finished) -> None:
         batch, self._pending = self._pending, Batch()
         events: list[Event] = []
         gone = [ended.held for ended in (*batch.released, *batch.unknown)]
-        for hold, (ended, finish) in batch.finishes.items():
+        for hold, finish in finishes.items():
+            ended = batch.ended[hold]
             if hold in finished.applied or hold in finished.fenced:
                 events.append(_end_event(ended, finish, fenced=hold in finished.fenced))
                 gone.append(ended.held)
             else:
-                self._pending.finishes[hold] = (ended, finish)
-        busy = bool(self._pending.finishes)
-        self._busy_until = clock.monotonic() + BUSY_PAUSE if busy else 0.0
+                self._parked[hold] = ended
+                self._parked_until = clock.monotonic() + BUSY_PAUSE
+        self._refused.difference_update(finishes)
+        # What has just ended may have enqueued: only a look after it tells that nothing is left.
+        self.drained = self.drained and not gone
         self._in_loop -= sum(1 for held in gone if _is_async(held.claimed))
         self._holdings.drop(held.hold for held in gone)
         self._appetite.ended(len(gone))
@@ -284,11 +328,17 @@ class Coordinator:
             if ended.outcome is None:
                 (self._pending.unknown if ended.unknown else self._pending.released).append(ended)
                 continue
-            if ended.held.hold not in self._pending.finishes:
-                self._pending.finishes[ended.held.hold] = (ended, _finish(ended))
+            if ended.held.hold not in self._pending.ended:
+                self._pending.ended[ended.held.hold] = ended
                 progress = ended.held.context.take_progress()
                 if progress is not None:
                     self._pending.reports.append(Report(ended.held.hold, *progress))
+
+    def _unpark(self) -> None:
+        """Try again to write the ends of jobs whose rows somebody had locked."""
+        if self._parked and clock.monotonic() >= self._parked_until:
+            self._pending.ended |= self._parked
+            self._parked.clear()
 
     def _log_starts(self) -> None:
         started = self.arrivals.started
@@ -306,6 +356,10 @@ def _finish(ended: Ended) -> Finish:
         now - ended.ended,
         ended.held.context.log_tail,
     )
+
+
+def _finish_one(finish: Finish, worker: str, engine: Engine) -> Finished:
+    return engine.finish([finish], worker, clock.now_or_none())
 
 
 def _end_event(ended: Ended, finish: Finish, *, fenced: bool) -> End:

@@ -1,5 +1,6 @@
 """Jobs whose name no definition in this worker carries: handed back, and given up after an hour."""
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -10,7 +11,10 @@ from django_jobs.exceptions import JobNotFound
 from django_jobs.models import Job
 from django_jobs.states import Raised, after_run
 from django_jobs.worker.failures import describe
+from django_jobs.worker.holdings import Held
 from django_jobs.worker.pools import Ended
+
+logger = logging.getLogger("django_jobs.job")
 
 PAUSE = 30.0
 
@@ -18,17 +22,36 @@ PAUSE = 30.0
 class UnknownJobs:
     """Gives a job back for 30 seconds, for a worker that knows it, or lets it fail in the end."""
 
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
     def settle(self, engine: Engine, worker: str, ended: Sequence[Ended]) -> list[Hold]:
         """Write what becomes of `ended`; return the holds that are not ours any more."""
         if not ended:
             return []
         hopeless = self._hopeless(engine, [item.held.claimed.id for item in ended])
-        waiting = [item.held.hold for item in ended if item.held.claimed.id not in hopeless]
-        engine.release(waiting, delay=PAUSE, unknown=True)
+        waiting = [item.held for item in ended if item.held.claimed.id not in hopeless]
+        self._say(waiting)
+        now = clock.now_or_none()
+        engine.release([held.hold for held in waiting], delay=PAUSE, unknown=True, now=now)
         given_up = [_failure(item) for item in ended if item.held.claimed.id in hopeless]
         if given_up:
-            engine.finish(given_up, worker)
+            engine.finish(given_up, worker, now)
         return [item.held.hold for item in ended]
+
+    def _say(self, waiting: Sequence[Held]) -> None:
+        """Tell of each unknown name once; the jobs come by again and again."""
+        for held in waiting:
+            name = held.claimed.name
+            if name not in self._said:
+                self._said.add(name)
+                logger.warning(
+                    "Job #%d wants %s, which this worker does not know. It is handed back for a "
+                    "worker that does; is this one running old code?",
+                    held.claimed.id,
+                    name,
+                    extra={"event": "unknown", "job_id": held.claimed.id, "job_name": name},
+                )
 
     def _hopeless(self, engine: Engine, job_ids: list[int]) -> set[int]:
         since = clock.now() - timedelta(seconds=get_settings().UNKNOWN_JOB_PATIENCE)
@@ -45,4 +68,5 @@ def _failure(ended: Ended) -> Finish:
     near = registry.nearest(name, [definition.name for definition in registry.definitions()])
     if near:
         error = JobNotFound(f"{error} The nearest name is {near}.")
+    logger.error("%s", error, extra={"event": "failed", "job_id": ended.held.claimed.id})
     return Finish(ended.held.hold, after_run(Raised(describe(error, name))), None)
