@@ -6,10 +6,14 @@ from typing import Any
 
 import django
 
+from django_jobs.worker.exits import IN_ORDER, end_process
 from django_jobs.worker.options import WorkerOptions
 
 HURRY = signal.SIGUSR1
 """What a supervisor sends for a second stop; a repeated SIGTERM may be the group's."""
+
+HANDLED = {signal.SIGINT, signal.SIGTERM, HURRY}
+"""Blocked from before a child's first moment until it handles them: none is lost or deadly."""
 
 
 def run_child(options: WorkerOptions, cells: Any, supervisor_pid: int) -> None:
@@ -26,4 +30,5 @@ def run_child(options: WorkerOptions, cells: Any, supervisor_pid: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: process.request_stop(1))
     signal.signal(HURRY, lambda *_: process.request_stop())
-    raise SystemExit(process.run())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+    end_process(process.run(), IN_ORDER)

@@ -182,9 +182,9 @@ class Housekeeper:
 
     def _leave(self) -> None:
         card = self._card
-        if card is None:
-            return
         try:
-            self._link.ask(lambda engine: engine.leave(card.name))
+            self._run_errands()
+            if card is not None:
+                self._link.ask(lambda engine: engine.leave(card.name))
         except Unreachable:
             logger.debug("Could not say good-bye; the worker's row will show that it is silent.")

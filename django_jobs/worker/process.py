@@ -17,7 +17,7 @@ from django_jobs.context import Ask
 from django_jobs.engines import engine_class
 from django_jobs.engines.base import Engine, WorkerCard
 from django_jobs.services import Service, all_services
-from django_jobs.states import Interrupted, after_run
+from django_jobs.worker.exits import CLEAN, CRASHED, FORCED
 from django_jobs.worker.holdings import Holdings
 from django_jobs.worker.housekeeper import Housekeeper
 from django_jobs.worker.journal import Journal
@@ -30,8 +30,8 @@ from django_jobs.worker.pools import Board
 
 logger = logging.getLogger("django_jobs")
 
-CLEAN, MISCONFIGURED, FORCED, CRASHED = 0, 1, 2, 3
 LAST_CALL = 5.0
+LAST_WORDS = 3.0
 
 
 class WorkerProcess:
@@ -127,12 +127,17 @@ class WorkerProcess:
         if not patient:
             self._tell(Ask.INTERRUPT)
             patient = self._wait_until_idle(LAST_CALL, more_stops=3)
-        forced = 0 if patient else coordinator.abandon(after_run(Interrupted()))
+        forced, unwritten = (0, 0) if patient else coordinator.abandon(LAST_WORDS)
         if forced:
             logger.warning("%d running jobs were handed back by force; they run again.", forced)
-        self._housekeeper.stop(5.0)
+        if unwritten:
+            logger.error(
+                "The database could not be told of %d jobs; they run again when the lease is over.",
+                unwritten,
+            )
+        self._housekeeper.stop(LAST_WORDS)
         coordinator.stop(0.0 if forced else 1.0)
-        return FORCED if forced else CLEAN
+        return FORCED if forced or unwritten else CLEAN
 
     def _wait_until_idle(self, seconds: float, *, more_stops: int) -> bool:
         until = clock.monotonic() + seconds

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait as wait_for_any
 from multiprocessing.context import SpawnProcess
 from multiprocessing.sharedctypes import RawArray
@@ -21,14 +22,15 @@ from django_jobs.models import Claim
 from django_jobs.services import all_services
 from django_jobs.services.rescuer import report
 from django_jobs.states import State
-from django_jobs.worker.child import HURRY, run_child
+from django_jobs.worker.child import HANDLED, HURRY, run_child
+from django_jobs.worker.exits import CLEAN, CRASHED, FORCED, IN_ORDER
 from django_jobs.worker.holdings import Holdings
 from django_jobs.worker.housekeeper import Housekeeper
 from django_jobs.worker.links import Link
 from django_jobs.worker.options import WorkerOptions
 from django_jobs.worker.outages import Outage
 from django_jobs.worker.pools import Board
-from django_jobs.worker.process import CLEAN, CRASHED, FORCED, LAST_CALL
+from django_jobs.worker.process import LAST_CALL
 
 logger = logging.getLogger("django_jobs")
 
@@ -89,9 +91,9 @@ class Supervisor:
                 logger.error("The supervisor broke and ends.", exc_info=self._housekeeper.crash)
                 self._exit_code = CRASHED
                 self._stop_count = max(self._stop_count, 1)
-            if told < self._stop_count:
-                told = self._stop_count
-                self._pass_on_stop()
+            while told < self._stop_count:
+                told += 1
+                self._pass_on_stop(told)
             self._start_due()
             self._wait()
             self._reap()
@@ -112,7 +114,13 @@ class Supervisor:
             args=(self.options, child.cells, os.getpid()),
             name=f"django_jobs-{child.number}",
         )
-        child.process.start()
+        # Its own first act would undo the blocking below.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+        try:
+            child.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         child.started_at = clock.monotonic()
 
     def _wait(self) -> None:
@@ -132,9 +140,9 @@ class Supervisor:
 
     def _bury(self, child: Child, pid: int, exit_code: int) -> None:
         """Give back what a dead child held, and plan its successor."""
-        if exit_code in (CLEAN, FORCED):
-            child.done = True
-            self._exit_code = max(self._exit_code, exit_code)
+        if exit_code - IN_ORDER in (CLEAN, FORCED):
+            child.done = self._may_end
+            self._exit_code = max(self._exit_code, exit_code - IN_ORDER)
             return
         name = self.options.worker_name(pid)
         logger.warning("Worker process %s died (%s).", name, _cause(exit_code))
@@ -149,10 +157,16 @@ class Supervisor:
         if child.done:
             self._exit_code = max(self._exit_code, FORCED)
 
-    def _pass_on_stop(self) -> None:
+    @property
+    def _may_end(self) -> bool:
+        """Whether a child that ends in good order does so for good, not for a fresh one."""
+        options = self.options
+        return self._stop_count > 0 or options.burst or options.max_jobs is not None
+
+    def _pass_on_stop(self, count: int) -> None:
         self._stop_at = self._stop_at or clock.monotonic()
         self._housekeeper.stop_services()
-        number = signal.SIGTERM if self._stop_count == 1 else HURRY
+        number = signal.SIGTERM if count == 1 else HURRY
         for child in self._children:
             if child.process is None:
                 child.done = True
@@ -196,7 +210,7 @@ def give_back(engine: Engine, worker: str, started: set[Hold]) -> bool:
 
 def _cause(exit_code: int) -> str:
     if exit_code >= 0:
-        return f"exit code {exit_code}"
+        return f"exit code {exit_code % IN_ORDER}"
     try:
         return signal.Signals(-exit_code).name
     except ValueError:

@@ -12,8 +12,9 @@ from django_jobs.conf import get_settings
 from django_jobs.exceptions import InvalidQueue
 from django_jobs.options import check_queue
 from django_jobs.worker.console import FORMATS, banner, prepare_logging
+from django_jobs.worker.exits import MISCONFIGURED, end_process
 from django_jobs.worker.options import WorkerOptions, default_threads
-from django_jobs.worker.process import MISCONFIGURED, WorkerProcess
+from django_jobs.worker.process import WorkerProcess
 from django_jobs.worker.startup import await_database, await_tables
 from django_jobs.worker.supervisor import Supervisor
 
@@ -63,9 +64,7 @@ class Command(BaseCommand):
         if self._stopped_while_waiting.is_set():
             worker.request_stop()
         connections.close_all()
-        code = worker.run()
-        if code:
-            raise SystemExit(code)
+        end_process(worker.run())
 
     def _options(self, given: dict[str, Any]) -> WorkerOptions:
         settings = get_settings()
