@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 
 from django_jobs import clock
 from django_jobs.conf import get_settings
@@ -15,6 +15,9 @@ from django_jobs.worker.outages import Outage
 
 logger = logging.getLogger("django_jobs")
 T = TypeVar("T")
+
+NO_ANSWER = (OperationalError, InterfaceError, InternalError)
+"""InternalError: the server ended a session that idled in a transaction, or takes no writes."""
 
 FIRST_PAUSE = 0.1
 LAST_PAUSE = 2.0
@@ -53,7 +56,7 @@ class Link:
         try:
             engine = self._connected()
             answer = question(engine)
-        except (OperationalError, InterfaceError) as error:
+        except NO_ANSWER as error:
             self._not_before = clock.monotonic() + self._pause * (1 + random.random() / 5)  # noqa: S311
             self._pause = min(self._pause * 2, LAST_PAUSE)
             self._mend(error)
@@ -93,5 +96,5 @@ class Link:
             if engine is not None:
                 engine.connection.close()
             self._connected()
-        except (OperationalError, InterfaceError) as second:
+        except NO_ANSWER as second:
             self._outage.failed(second)
