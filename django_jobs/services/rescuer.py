@@ -3,6 +3,7 @@
 import logging
 
 from django_jobs import clock
+from django_jobs.conf import get_settings
 from django_jobs.engines.base import Engine, Rescued
 from django_jobs.services.base import Service
 from django_jobs.states import State
@@ -13,7 +14,11 @@ PAGE = 100
 
 
 class Rescuer(Service):
-    """Reads the claim table only, every 15 seconds."""
+    """Reads the claim table only, four times per lease: every 15 seconds by default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.interval = get_settings().extend_interval
 
     def run(self, engine: Engine) -> set[str]:
         """Rescue and sweep; return the queues whose jobs are ready again."""
