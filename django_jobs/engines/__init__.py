@@ -1,5 +1,6 @@
 """The only way to an engine. The concrete ones are private, and so is all SQL in them."""
 
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -17,7 +18,12 @@ PORTABLE = "django_jobs.engines.orm.ORMEngine"
 
 def engine_class(connection: BaseDatabaseWrapper) -> type[Engine]:
     """Return the engine for the database behind `connection`."""
-    module, _, name = ENGINES.get(connection.vendor, PORTABLE).rpartition(".")
+    return _load(ENGINES.get(connection.vendor, PORTABLE))
+
+
+@cache
+def _load(path: str) -> type[Engine]:
+    module, _, name = path.rpartition(".")
     found: type[Engine] = getattr(import_module(module), name)
     return found
 

@@ -16,7 +16,7 @@ from django_jobs.engines.endings import JobEnding, RunEnding, job_ending, run_en
 from django_jobs.engines.lanes import LANES, in_turn
 from django_jobs.engines.orm import ORMEngine
 from django_jobs.engines.orm.claiming import Candidate, chosen
-from django_jobs.engines.orm.inserting import TRIES, first_run_at
+from django_jobs.engines.orm.inserting import first_run_at
 
 PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
 
@@ -94,13 +94,13 @@ class SQLiteEngine(ORMEngine):
         return [Inserted(job_id, True) for job_id in range(last - len(rows) + 1, last + 1)]
 
     def _insert_unique(self, row: tuple[Any, ...]) -> Inserted:
+        statements = ((self.INSERT_UNIQUE, row, True), (self.LIVE_JOB, row[-1:], False))
         with self.connection.cursor() as cursor:
-            for _ in range(TRIES):
-                for statement, params in ((self.INSERT_UNIQUE, row), (self.LIVE_JOB, row[-1:])):
-                    cursor.execute(statement, params)
-                    if found := cursor.fetchone():
-                        return Inserted(found[0], statement is self.INSERT_UNIQUE)
-        raise IntegrityError(f"unique_key {row[-1]!r} is taken and free by turns")
+            for statement, params, created in statements:
+                cursor.execute(statement, params)
+                if found := cursor.fetchone():
+                    return Inserted(found[0], created)
+        raise IntegrityError(f"unique_key {row[-1]!r} is taken by no live job")
 
     def _new_row(self, job: NewJob, now: datetime) -> tuple[Any, ...]:
         run_at = first_run_at(job, now)

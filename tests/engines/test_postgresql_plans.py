@@ -1,0 +1,136 @@
+"""The plan of each hot statement: the ready index or the primary key, never a scan.
+
+A small table is where the planner likes to scan; a large one is where it would hurt.
+"""
+
+import re
+
+import pytest
+from django.db import connection, connections
+
+from django_jobs.engines import own_engine
+from django_jobs.engines.base import Finish
+from django_jobs.states import State
+from tests.engines.scenes import LATER, LEASE, NOON, RETRY, SUCCESS, Scene
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+
+FILL = """
+    INSERT INTO django_jobs_job (
+        name, queue, priority, args, kwargs, state, run_at, max_attempts, max_lost, enqueued_at,
+        finished_at)
+    SELECT 'tests.jobs.nothing', 'q' || number %% 5, number %% 3, '[]', '{}', %s,
+        %s::timestamptz + number * interval '1 ms', 4, 3, %s, %s
+    FROM generate_series(1, %s) AS number
+"""
+KEY = "django_jobs_job_pkey"
+READY = "django_jobs_job_ready"
+JOB_SCAN = re.compile(r"Seq Scan on django_jobs_job\b")
+
+
+class Spy:
+    """Runs each statement of a verb and keeps its plan."""
+
+    def __init__(self, engine):
+        self.engine, self.plans = engine, []
+
+    def __call__(self, execute, sql, params, many, context):
+        if "django_jobs_" in sql and not sql.startswith("EXPLAIN"):
+            with self.engine.connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {sql}", params)
+                self.plans.append("\n".join(line for (line,) in cursor.fetchall()))
+        return execute(sql, params, many, context)
+
+    def plan_of(self, verb, *arguments, **keywords):
+        """Return the plans of all statements of a verb, and run it."""
+        self.plans = []
+        with self.engine.connection.execute_wrapper(self):
+            getattr(self.engine, verb)(*arguments, **keywords)
+        assert self.plans
+        return "\n".join(self.plans)
+
+
+def analyse():
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE django_jobs_job")
+
+
+def fill(count):
+    """Write `count` ready, as many finished and as many scheduled jobs."""
+    with connection.cursor() as cursor:
+        for state in ("READY", "SUCCESSFUL", "SCHEDULED"):
+            finished_at = NOON if state == "SUCCESSFUL" else None
+            cursor.execute(FILL, [state, NOON, NOON, finished_at, count])
+
+
+@pytest.fixture(params=["small", "large", "stale"])
+def spy(request, transactional_db):
+    """Return a spy on a worker's own engine beside a filled table.
+
+    300 rows, 60,000 rows, and 60,000 rows that came after the statistics were gathered.
+    """
+    if request.param == "stale":
+        fill(1)
+        analyse()
+    fill(100 if request.param == "small" else 20_000)
+    if request.param != "stale":
+        analyse()
+    before = connections["default"]
+    engine = own_engine("default", "plans", 60.0)
+    yield Spy(engine)
+    engine.connection.close()
+    connections["default"] = before
+
+
+def test_a_claim_reads_its_lanes_through_the_ready_index(spy):
+    plan = spy.plan_of("claim", None, 50, "w1", LEASE, now=NOON)
+    assert not JOB_SCAN.search(plan)
+    lane = rf"Index Scan using {READY} .*\n\s+Index Cond: \(.*queue.* = l\.queue.* \(priority = l"
+    assert re.search(lane, plan)
+    assert f"Index Only Scan using {READY}" in plan  # which finds the lanes
+    assert re.search(rf"Index Scan using {KEY} .*\n\s+Index Cond: \(id = candidate", plan)
+
+
+def test_running_jobs_are_reached_by_their_primary_key_only(spy):
+    scene = Scene(spy.engine)
+    holds = [job.hold for job in scene.claim(50)]
+    claim_ids = [holds[0].claim_id]
+    finishes = [Finish(hold, SUCCESS, 1.0) for hold in holds[:40]]
+    plans = {
+        "finish": spy.plan_of("finish", finishes, "w1", LATER),
+        "retry": spy.plan_of("finish", [Finish(holds[40], RETRY, 1.0)], "w1", LATER),
+        "release": spy.plan_of("release", holds[41:43], now=LATER),
+        "ask_to_stop": spy.plan_of("ask_to_stop", [holds[43].job_id], LATER),
+        "take": spy.plan_of("take", [holds[44].job_id], State.CANCELLED, SUCCESS.outcome, LATER),
+        "move": spy.plan_of("move", [holds[44].job_id], State.READY, list(State), LATER),
+        "close": spy.plan_of("close", claim_ids),
+        "rescue": spy.plan_of("rescue", 100, LATER.replace(hour=20)),
+        "sweep": spy.plan_of("sweep", 100, LATER.replace(hour=20)),
+    }
+    for verb, plan in plans.items():
+        assert not JOB_SCAN.search(plan), (verb, plan)
+        assert KEY in plan, (verb, plan)
+        assert READY not in plan, (verb, plan)
+    assert "Sort" not in plans["finish"]
+
+
+def test_extending_a_claim_touches_no_job(spy):
+    (job,) = Scene(spy.engine).claim(1)
+    plan = spy.plan_of("extend", [job.claim_id], LEASE, LATER)
+    assert "django_jobs_job" not in plan
+    assert "django_jobs_claim_pkey" in plan
+
+
+def test_due_jobs_are_found_through_their_index(spy):
+    plan = spy.plan_of("promote", 10, NOON)
+    assert not JOB_SCAN.search(plan)
+    assert re.search(r"Index Scan using django_jobs_job_due .*\n\s+Index Cond: \(run_at", plan)
+
+
+def test_a_live_unique_key_is_found_through_its_index(spy):
+    scene = Scene(spy.engine)
+    scene.enqueue(unique_key="k")
+    with spy.engine.connection.execute_wrapper(spy):
+        scene.enqueue(unique_key="k")
+    assert "django_jobs_job_unique_live" in "\n".join(spy.plans)
+    assert not JOB_SCAN.search("\n".join(spy.plans))

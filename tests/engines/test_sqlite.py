@@ -1,0 +1,87 @@
+"""What only SQLite does: the schema that forbids reused ids, and the write lock."""
+
+import pytest
+from django.db import connection, connections, transaction
+from django.db.utils import OperationalError
+
+from django_jobs.engines import own_engine
+from django_jobs.engines.sqlite import SQLiteEngine
+from tests.engines.scenes import Scene
+
+pytestmark = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only on SQLite")
+
+
+def test_the_schema_never_gives_an_id_twice(db):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, sql FROM sqlite_master WHERE name IN (%s, %s)",
+            ["django_jobs_claim", "django_jobs_job"],
+        )
+        tables = dict(cursor.fetchall())
+    assert len(tables) == 2
+    assert all("AUTOINCREMENT" in statement for statement in tables.values())
+
+
+@pytest.fixture
+def hasty_rival(transactional_db):
+    """Return a connection that does not wait for the write lock."""
+    other = connections.create_connection("default")
+    other.settings_dict = {**other.settings_dict, "OPTIONS": {"timeout": 0}}
+    yield other
+    other.close()
+
+
+def writes(connection):
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_jobs_queue")
+    return True
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_holds_the_write_lock_from_its_start(hasty_rival):
+    mode, connection.transaction_mode = connection.transaction_mode, None
+    try:
+        with SQLiteEngine(connection).transaction(), pytest.raises(OperationalError):
+            writes(hasty_rival)
+        assert connection.transaction_mode is None
+        assert writes(hasty_rival)
+    finally:
+        connection.transaction_mode = mode
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_joins_the_caller_s(hasty_rival):
+    scene = Scene(SQLiteEngine(connection))
+    with transaction.atomic():
+        with scene.engine.transaction():
+            scene.enqueue(3)
+        assert len(scene.claim()) == 3
+        transaction.set_rollback(True)
+    assert scene.claim() == []
+    assert writes(hasty_rival)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_s_own_connection_is_set_right_whatever_the_project_says(monkeypatch):
+    options = {"timeout": 1, "init_command": "PRAGMA cache_size=-4000"}
+    monkeypatch.setitem(connections["default"].settings_dict, "OPTIONS", options)
+    before = connections["default"]
+    engine = own_engine("default", "test", 60.0)
+    try:
+        assert connections["default"] is engine.connection
+        with engine.connection.cursor() as cursor:
+            found = [
+                cursor.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("journal_mode", "synchronous", "cache_size", "busy_timeout")
+            ]
+        assert found == ["wal", 1, -4000, 5000]
+        assert engine.connection.transaction_mode == "IMMEDIATE"
+    finally:
+        engine.connection.close()
+        connections["default"] = before
+
+
+def test_there_is_nothing_to_listen_to(db):
+    engine = SQLiteEngine(connection)
+    engine.notify(["default"])
+    assert engine.listener() is None
