@@ -6,14 +6,8 @@ from typing import Any
 
 import django
 
-from django_jobs.worker.exits import IN_ORDER, end_process
+from django_jobs.worker.exits import HURRY, IN_ORDER, STOPS, end_process
 from django_jobs.worker.options import WorkerOptions
-
-HURRY = signal.SIGUSR1
-"""What a supervisor sends for a second stop; a repeated SIGTERM may be the group's."""
-
-HANDLED = {signal.SIGINT, signal.SIGTERM, HURRY}
-"""Blocked from before a child's first moment until it handles them: none is lost or deadly."""
 
 
 def run_child(options: WorkerOptions, cells: Any, supervisor_pid: int) -> None:
@@ -30,5 +24,6 @@ def run_child(options: WorkerOptions, cells: Any, supervisor_pid: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: process.request_stop(1))
     signal.signal(HURRY, lambda *_: process.request_stop())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+    # Blocked since before our first moment, so that none was lost and none was deadly.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     end_process(process.run(), IN_ORDER)

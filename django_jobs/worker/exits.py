@@ -1,7 +1,14 @@
-"""How a worker process ends: its exit codes, and the last line of each."""
+"""How a worker process is told to end, and how it ends: signals and exit codes."""
 
 import os
+import signal
 import sys
+
+HURRY = signal.SIGUSR1
+"""What a supervisor sends for a second stop; a repeated SIGTERM may be the group's."""
+
+STOPS = {signal.SIGINT, signal.SIGTERM, HURRY}
+"""The signals that ask a worker process to stop."""
 
 CLEAN, MISCONFIGURED, FORCED, CRASHED = 0, 1, 2, 3
 
@@ -15,6 +22,9 @@ def end_process(code: int, added: int = 0) -> None:
     After a forced end at once: a job that did not stop may have left threads behind, and
     Python would wait for them. Returns when there is nothing to say (0).
     """
+    # Python gives signals back to the system while it ends; one more stop would change the code.
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
     if code == FORCED:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -22,8 +22,8 @@ from django_jobs.models import Claim
 from django_jobs.services import all_services
 from django_jobs.services.rescuer import report
 from django_jobs.states import State
-from django_jobs.worker.child import HANDLED, HURRY, run_child
-from django_jobs.worker.exits import CLEAN, CRASHED, FORCED, IN_ORDER
+from django_jobs.worker.child import run_child
+from django_jobs.worker.exits import CLEAN, CRASHED, FORCED, HURRY, IN_ORDER, STOPS
 from django_jobs.worker.holdings import Holdings
 from django_jobs.worker.housekeeper import Housekeeper
 from django_jobs.worker.links import Link
@@ -116,11 +116,11 @@ class Supervisor:
         )
         # Its own first act would undo the blocking below.
         resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             child.process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         child.started_at = clock.monotonic()
 
     def _wait(self) -> None:
