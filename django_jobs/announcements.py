@@ -5,11 +5,11 @@ sooner, makes new queues visible, and warns a developer who forgot to start a wo
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from django.conf import settings as django_settings
-from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_jobs import clock
 from django_jobs.conf import get_settings
@@ -27,30 +27,48 @@ _told: dict[tuple[str, str], float] = {}
 _warned: set[str] = set()
 
 
-def announce(alias: str, queues: Collection[str], job_id: int | None = None) -> None:
-    """Tell the workers of database `alias` about work in `queues`, when it is committed.
+class Announcement:
+    """What to tell when a transaction has committed. Kept by Django until then."""
+
+    __slots__ = ("alias", "job_id", "queues")
+
+    def __init__(self, alias: str, queues: Collection[str], job_id: int | None) -> None:
+        self.alias = alias
+        self.queues = queues
+        self.job_id = job_id
+
+    def tell(self) -> None:
+        """Make the queues known, warn a developer without a worker, wake the workers."""
+        _see(self)
+        now = clock.monotonic()
+        due = [queue for queue in self.queues if _is_due(self.alias, queue, now)]
+        if due:
+            _told.update(((self.alias, queue), now) for queue in due)
+            get_engine(self.alias).notify(due)
+
+
+def announce(
+    connection: BaseDatabaseWrapper, queues: Collection[str], job_id: int | None = None
+) -> None:
+    """Tell workers about work in `queues` when the transaction on `connection` has committed.
 
     Without an open transaction that is now. `job_id` is a job to name when no worker is there
     to run it. An error on the way is logged by Django and changes nothing for the caller.
     A caller who commits by hand (`set_autocommit(False)`) is left alone: workers look by
     themselves.
     """
-
-    def tell() -> None:  # a partial has no __qualname__, which Django needs to log an error
-        _tell(alias, queues, job_id)
-
-    connection = connections[alias]
-    if connection.in_atomic_block or connection.get_autocommit():
-        transaction.on_commit(tell, using=alias, robust=True)
+    if not _is_announced(connection, queues):
+        _after_commit(connection, Announcement(connection.alias, queues, job_id).tell)
 
 
-def hurry(alias: str) -> None:
+def hurry(connection: BaseDatabaseWrapper) -> None:
     """Tell the workers, when it is committed, that running jobs were asked to stop."""
+    alias = connection.alias
 
     def tell() -> None:
         get_engine(alias).notify({Engine.STOP_ASKED})
 
-    transaction.on_commit(tell, using=alias, robust=True)
+    _after_commit(connection, tell)
 
 
 def forget() -> None:
@@ -59,18 +77,37 @@ def forget() -> None:
         memory.clear()
 
 
-def _tell(alias: str, queues: Collection[str], job_id: int | None) -> None:
-    unseen = [queue for queue in queues if (alias, queue) not in _seen]
-    if unseen:
-        get_engine(alias).see_queues(unseen)
-        _seen.update((alias, queue) for queue in unseen)
-        if django_settings.DEBUG and job_id is not None and alias not in _warned:
-            _warn_without_worker(alias, unseen[0], job_id)
-    now = clock.monotonic()
-    due = [queue for queue in queues if not 0 <= now - _told.get((alias, queue), now + 1) < PAUSE]
-    if due:
-        _told.update(((alias, queue), now) for queue in due)
-        get_engine(alias).notify(due)
+def _after_commit(connection: BaseDatabaseWrapper, tell: Callable[[], None]) -> None:
+    if connection.in_atomic_block or connection.get_autocommit():
+        connection.on_commit(tell, robust=True)
+
+
+def _is_announced(connection: BaseDatabaseWrapper, queues: Collection[str]) -> bool:
+    """Say whether the newest callback is the same one, with the same fate at a roll-back."""
+    if not connection.run_on_commit:
+        return False
+    savepoints, callback = connection.run_on_commit[-1][:2]
+    newest = getattr(callback, "__self__", None)
+    return (
+        isinstance(newest, Announcement)
+        and newest.queues == queues
+        and savepoints == set(connection.savepoint_ids)
+    )
+
+
+def _is_due(alias: str, queue: str, now: float) -> bool:
+    told = _told.get((alias, queue))
+    return told is None or not 0 <= now - told < PAUSE
+
+
+def _see(news: Announcement) -> None:
+    unseen = [queue for queue in news.queues if (news.alias, queue) not in _seen]
+    if not unseen:
+        return
+    get_engine(news.alias).see_queues(unseen)
+    _seen.update((news.alias, queue) for queue in unseen)
+    if django_settings.DEBUG and news.job_id is not None and news.alias not in _warned:
+        _warn_without_worker(news.alias, unseen[0], news.job_id)
 
 
 def _warn_without_worker(alias: str, queue: str, job_id: int) -> None:

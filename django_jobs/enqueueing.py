@@ -205,13 +205,14 @@ def _write(jobs: Sequence[NewJob]) -> list[JobHandle[Any]]:
 
 
 def _insert(alias: str, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
-    written = get_engine(alias).insert(jobs, clock.now_or_none())
+    engine = get_engine(alias)
+    written = engine.insert(jobs, clock.now_or_none())
     for handle, (job_id, created) in zip(handles, written, strict=True):
         handle.fill(job_id, created=created)
     fresh = [handle for handle in handles if handle.created]
     if not fresh:
         return
-    announce(alias, {jobs[0].queue}, fresh[0].id)
-    if job_enqueued.has_listeners(fresh[0].name):
+    announce(engine.connection, (jobs[0].queue,), fresh[0].id)
+    if job_enqueued.receivers and job_enqueued.has_listeners(fresh[0].name):
         for handle in fresh:
             job_enqueued.send_robust(sender=handle.name, handle=handle)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models.functions import Now
 
 from django_jobs import clock, registry
@@ -71,7 +71,7 @@ def cancel(job_ids: Iterable[int], *, force: bool = False) -> OperationResult:
             else:
                 asked |= engine.ask_to_stop(running, now)
         if asked:
-            hurry(alias)
+            hurry(connections[alias])
         refused = _reasons(alias, _rest(ids, done, asked), "it cannot be cancelled any more")
     return OperationResult(frozenset(done), frozenset(asked), refused)
 
@@ -131,7 +131,7 @@ def resume_queue(name: str) -> bool:
     _check_known(name, known)
     paused = Queue.objects.using(alias).filter(name=name, paused_at__isnull=False)
     changed = paused.update(paused_at=None, paused_by="", paused_reason="", paused_until=None)
-    announce(alias, {name})
+    announce(connections[alias], (name,))
     return changed > 0
 
 
@@ -236,7 +236,7 @@ def _held(alias: str, ids: list[int]) -> dict[int, str]:
 def _announce_jobs(alias: str, ids: Collection[int]) -> None:
     if ids:
         queues = {row["queue"] for row in _rows(alias, sorted(ids), "queue").values()}
-        announce(alias, queues)
+        announce(connections[alias], sorted(queues))
 
 
 def _check_known(name: str, seen: Collection[str]) -> None:

@@ -21,6 +21,8 @@ from django_jobs.exceptions import (
 
 MAX_DEPTH = 100
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 HINTS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     ((datetime, date, time), "Pass {name}.isoformat()."),
     (timedelta, "Pass {name}.total_seconds()."),
@@ -58,13 +60,13 @@ def dump_arguments(
             _check(value, name, 0)
         for name, value in kwargs.items():
             _check(value, name, 0)
-        texts = _dump(list(args)), _dump(dict(kwargs))
+        texts = _dump(list(args)) if args else "[]", _dump(dict(kwargs)) if kwargs else "{}"
     except NotStorable as problem:
         raise TypeError(
             f'argument "{problem.path}" of {job} is {problem.what}. {problem.hint} '
             "Nothing was enqueued.".replace("  ", " ")
         ) from None
-    size = sum(len(text.encode()) for text in texts)
+    size = sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
     if size > limit:
         raise ArgumentsTooLarge(
             f"The arguments of {job} take {size:,} bytes; the limit is {limit:,} "
@@ -117,7 +119,7 @@ def clean_text(text: str) -> str:
 
 def _dump(value: Any) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return _ENCODER.encode(value)
     except ValueError as error:  # an integer longer than Python turns into text
         raise NotStorable("value", "a number too long for JSON", "Pass it as text.") from error
 

@@ -1,59 +1,27 @@
 import asyncio
-import logging
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections, transaction
 
-from django_jobs import aenqueue, announcements, enqueue, enqueue_many, job
+from django_jobs import aenqueue, enqueue, enqueue_many, job
 from django_jobs.conf import get_settings
-from django_jobs.engines.base import Engine
 from django_jobs.exceptions import (
     ArgumentsTooLarge,
     InvalidQueue,
     JobError,
-    JobFailed,
-    JobNotFinished,
     JobNotFound,
     NotAJob,
-    WaitTimeout,
 )
-from django_jobs.handles import JobHandle, running_job
-from django_jobs.models import Job, JobRun, Queue
+from django_jobs.models import Job
 from django_jobs.signals import job_enqueued
 from django_jobs.states import State
 from tests import jobs
-from tests.factories import JobFactory, WorkerFactory
+from tests.factories import JobFactory
+from tests.transactions import undone
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _fresh_process():
-    """Let each test be the first of its process."""
-    announcements.forget()
-
-
-@pytest.fixture
-def heard(monkeypatch):
-    """Collect the queues that workers are told of."""
-    calls = []
-    monkeypatch.setattr(Engine, "notify", lambda _engine, queues: calls.append(sorted(queues)))
-    for name in ("sqlite.SQLiteEngine", "postgresql.PostgreSQLEngine"):
-        monkeypatch.setattr(
-            f"django_jobs.engines.{name}.notify", lambda _, queues: calls.append(sorted(queues))
-        )
-    return calls
-
-
-@contextmanager
-def undone(using=None):
-    """Roll back what the block did."""
-    with transaction.atomic(using=using):
-        yield
-        transaction.set_rollback(True, using=using)
 
 
 def helper():
@@ -248,86 +216,6 @@ def test_a_job_can_be_enqueued_from_async_code():
     asyncio.run(sync_to_async(connections.close_all)())
 
 
-@pytest.mark.django_db(transaction=True)
-def test_workers_are_told_after_the_commit_and_only_once_in_a_while(frozen_clock, heard):
-    with transaction.atomic():
-        jobs.add.enqueue(1)
-        jobs.add.enqueue(2)
-        assert heard == []
-    assert heard == [["default"]]
-    jobs.send.enqueue("ana")
-    assert heard == [["default"], ["mail"]]
-    frozen_clock.advance(timedelta(seconds=0.05))
-    jobs.add.enqueue(3)
-    assert heard == [["default"], ["mail"], ["default"]]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_nobody_is_told_of_what_was_rolled_back(heard):
-    with undone():
-        jobs.add.enqueue(1)
-    assert heard == []
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_queue_is_known_once_a_job_was_enqueued_in_it():
-    jobs.send.enqueue("ana")
-    assert [queue.name for queue in Queue.objects.all()] == ["mail"]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_error_while_telling_workers_does_not_reach_the_caller(monkeypatch, caplog):
-    monkeypatch.setattr(announcements, "get_engine", lambda _alias: 1 / 0)
-    assert jobs.add.enqueue(1).created
-    assert "ZeroDivisionError" in caplog.text
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_caller_who_commits_by_hand_can_enqueue(heard):
-    transaction.set_autocommit(False)
-    try:
-        jobs.add.enqueue(1)
-        transaction.commit()
-    finally:
-        transaction.set_autocommit(True)
-    assert Job.objects.count() == 1
-    assert heard == []
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_developer_without_a_worker_is_warned_once(settings, caplog):
-    settings.DEBUG = True
-    handle = jobs.send.enqueue("ana")
-    jobs.add.enqueue(1)
-    [message] = [record.getMessage() for record in caplog.records]
-    assert message.startswith(f'Job #{handle.id} is waiting, and no worker for queue "mail" has')
-    assert message.endswith("been seen for 60 s. Start one: python manage.py runworker")
-    assert caplog.records[0].levelno == logging.WARNING
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    ("debug", "worker"), [(False, None), (True, {"queues": []}), (True, {"queues": ["mail"]})]
-)
-def test_nobody_is_warned_in_production_or_with_a_worker(settings, caplog, debug, worker):
-    settings.DEBUG = debug
-    if worker:
-        WorkerFactory(**worker)
-    jobs.send.enqueue("ana")
-    assert not caplog.records
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    "worker", [{"queues": ["other"]}, {"beat_at": datetime(2020, 1, 1, tzinfo=UTC)}]
-)
-def test_a_worker_that_is_silent_or_serves_other_queues_does_not_count(settings, caplog, worker):
-    settings.DEBUG = True
-    WorkerFactory(**worker)
-    jobs.send.enqueue("ana")
-    assert "no worker for queue" in caplog.text
-
-
 def test_receivers_hear_of_new_jobs_and_cannot_break_enqueueing(caplog):
     seen = []
 
@@ -383,124 +271,3 @@ class TestAnotherDatabase:
         with undone(using="other"):
             assert jobs.add.enqueue(1).id
         assert not Job.objects.using("other").exists()
-
-
-def handle_of(row):
-    """Return a handle on a row that the factory made."""
-    handle = JobHandle(row.name)
-    handle.fill(row.pk, created=True)
-    return handle
-
-
-def test_a_handle_reads_the_result():
-    assert handle_of(JobFactory(successful=True)).result == 3
-
-
-def test_a_handle_looks_again_only_when_asked():
-    handle = jobs.add.enqueue(1)
-    Job.objects.filter(pk=handle.id).update(state=State.CANCELLED, finished_at=datetime.now(UTC))
-    assert handle.status is State.READY
-    assert handle.refresh().status is State.CANCELLED
-
-
-def test_a_job_that_has_not_ended_has_no_result():
-    with pytest.raises(JobNotFinished, match="is ready: no result yet"):
-        _ = jobs.add.enqueue(1).result
-
-
-def test_a_failed_job_gives_its_error_instead_of_a_result():
-    with pytest.raises(JobFailed, match="failed: ConnectionError: 503 from partner"):
-        _ = handle_of(JobFactory(failed=True)).result
-
-
-def test_a_cancelled_job_gives_no_result():
-    with pytest.raises(JobFailed, match="was cancelled"):
-        _ = handle_of(JobFactory(cancelled=True)).result
-
-
-def test_a_failure_without_a_run_is_still_a_failure():
-    row = JobFactory(failed=True)
-    JobRun.objects.all().delete()
-    with pytest.raises(JobFailed, match="failed"):
-        _ = handle_of(row).result
-
-
-def test_a_job_that_is_gone_says_so():
-    handle = jobs.add.enqueue(1)
-    Job.objects.all().delete()
-    with pytest.raises(JobError, match="is gone: rolled back, or pruned"):
-        handle.refresh()
-
-
-def test_a_handle_shows_its_job():
-    handle = jobs.add.enqueue(1)
-    assert repr(handle) == f"<JobHandle tests.jobs.add #{handle.id}>"
-
-
-def test_the_url_is_the_admins_page_of_the_job():
-    handle = jobs.add.enqueue(1)
-    assert handle.url.startswith("/admin/")
-    assert handle.url.endswith(f"/job/{handle.id}/change/")
-
-
-def test_without_the_admin_there_is_no_url(settings):
-    handle = jobs.add.enqueue(1)
-    settings.ROOT_URLCONF = "tests.empty_urls"
-    assert handle.url == ""
-
-
-def test_waiting_inside_a_transaction_is_refused():
-    handle = jobs.add.enqueue(1)
-    with pytest.raises(JobError, match="would never end: the job becomes visible only when"):
-        handle.wait()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_waiting_inside_a_job_is_refused():
-    handle = jobs.add.enqueue(1)
-    token = running_job.set(5)
-    try:
-        with pytest.raises(JobError, match="inside a job"):
-            handle.wait()
-    finally:
-        running_job.reset(token)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_waiting_ends_when_the_job_does(frozen_clock, monkeypatch):
-    handle = jobs.add.enqueue(1)
-    pauses = []
-
-    def sleep(seconds):
-        pauses.append(seconds)
-        if len(pauses) == 3:
-            Job.objects.filter(pk=handle.id).update(
-                state=State.SUCCESSFUL, finished_at=frozen_clock.now()
-            )
-
-    monkeypatch.setattr(frozen_clock, "sleep", sleep)
-    assert handle.wait().status is State.SUCCESSFUL
-    assert pauses == sorted(pauses)
-    assert len(pauses) == 3
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("timeout", [5, timedelta(seconds=5)])
-def test_waiting_gives_up_after_its_time(frozen_clock, timeout):
-    began = frozen_clock.now()
-    with pytest.raises(WaitTimeout, match="has not ended within 5 s: it is ready"):
-        jobs.add.enqueue(1).wait(timeout)
-    assert frozen_clock.now() - began == timedelta(seconds=5)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_async_code_can_wait_too():
-    row = JobFactory(successful=True)
-    handle = handle_of(row)
-
-    async def work():
-        return (await handle.await_(5)).status
-
-    assert asyncio.run(work()) is State.SUCCESSFUL
-    assert handle.result == 3
-    asyncio.run(sync_to_async(connections.close_all)())

@@ -4,6 +4,7 @@ import pytest
 from django.db import transaction
 
 from django_jobs import announcements, operations
+from django_jobs.engines import get_engine
 from django_jobs.exceptions import InvalidQueue
 from django_jobs.models import Claim, Job, JobRun, Queue
 from django_jobs.states import RunOutcome, State
@@ -170,14 +171,21 @@ def test_an_operation_rolled_back_has_not_happened():
 def test_workers_are_told_of_the_queues_that_have_work_again(monkeypatch):
     told = []
     announcements.forget()
-    for name in ("sqlite.SQLiteEngine", "postgresql.PostgreSQLEngine"):
-        monkeypatch.setattr(
-            f"django_jobs.engines.{name}.notify", lambda _, queues: told.append(sorted(queues))
-        )
+    engine = type(get_engine("default"))
+    monkeypatch.setattr(engine, "notify", lambda _, queues: told.append(sorted(queues)))
     failed = [JobFactory(failed=True, queue=queue) for queue in ("mail", "reports")]
     operations.retry([job.pk for job in failed])
     operations.cancel([job.pk for job in failed])
     assert told == [["mail", "reports"]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_are_told_of_running_jobs_that_were_asked_to_stop(monkeypatch):
+    told = []
+    engine = type(get_engine("default"))
+    monkeypatch.setattr(engine, "notify", lambda _, queues: told.append(queues))
+    operations.cancel([JobFactory(running=True).pk])
+    assert told == [{engine.STOP_ASKED}]
 
 
 def test_pausing_says_who_why_and_until_when():
