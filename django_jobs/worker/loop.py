@@ -224,6 +224,13 @@ class Coordinator:
             return 0.5
         return min(self.rhythm.wait, 0.5)
 
+    @property
+    def _solo(self) -> bool:
+        """Whether a job that outlived its worker may be claimed: one at a time in a process."""
+        ended = self._pending.ended
+        helds = self._holdings.helds()
+        return all(not held.claimed.lost_count or held.hold in ended for held in helds)
+
     def _room(self) -> int:
         if not self._due:
             return 0
@@ -253,14 +260,12 @@ class Coordinator:
             return finished, self._claim(engine, room) if room else []
 
     def _claim(self, engine: Engine, room: int) -> list[ClaimedJob]:
-        settings = get_settings()
-        solo = all(not held.claimed.lost_count for held in self._holdings.helds())
         return engine.claim(
             self._options.claimed_queues,
             room,
             self.name,
-            settings.LEASE,
-            solo=solo,
+            get_settings().LEASE,
+            solo=self._solo,
             now=clock.now_or_none(),
         )
 
@@ -310,7 +315,7 @@ class Coordinator:
 
     def _accept(self, claimed: list[ClaimedJob], room: int, asked_at: float) -> None:
         self.rhythm.found(len(claimed), room)
-        self.drained = not claimed
+        self.drained = not claimed and self._solo
         self._claimed_count += len(claimed)
         helds = [Held(job, make_context(job)) for job in claimed]
         self._holdings.add(helds, asked_at)
