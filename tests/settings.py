@@ -8,12 +8,14 @@
 | `TEST_FOLDER`        | where files go; set by the first process, inherited by its children  |
 | `TEST_DATABASE_NAME` | set for child processes that must see the running tests' database    |
 | `TEST_OTHER_NAME`    | the same for the second database, `other`                            |
+| `TEST_DJANGO_JOBS`   | the setting `DJANGO_JOBS` as JSON, for child processes               |
 
 pytest-django reads the settings before anything else, so child processes and parallel test
 workers find everything that is started here in their environment.
 """
 
 import atexit
+import json
 import os
 import shutil
 import tempfile
@@ -85,6 +87,7 @@ except postgres.NotAvailable as error:
 
 DATABASES = {"default": DEFAULT, "other": _sqlite("other", os.environ.get("TEST_OTHER_NAME"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DJANGO_JOBS = json.loads(os.environ.get("TEST_DJANGO_JOBS", "{}"))
 
 SECRET_KEY = "tests"
 ALLOWED_HOSTS = ["testserver", "localhost"]

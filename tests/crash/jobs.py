@@ -1,0 +1,88 @@
+"""The jobs of the crash tests. Workers find them because `AUTODISCOVER` names this module."""
+
+import asyncio
+import ctypes
+import os
+import resource
+import signal
+import threading
+import time
+from pathlib import Path
+
+from django_jobs import JobContext, job
+from tests.crash.conditions import until
+from tests.crash.ledger import note
+
+FOREVER = 600.0
+
+
+@job
+def effect(context: JobContext, seconds: float = 0.0) -> None:
+    """Have one effect that takes a while."""
+    note("begin", context.job_id, context.attempt)
+    time.sleep(seconds)
+    note("end", context.job_id, context.attempt)
+
+
+@job
+def hold(context: JobContext, gate: str) -> None:
+    """Run until the file `gate` exists, whoever asks to stop."""
+    note("begin", context.job_id, context.attempt)
+    until(Path(gate).exists, within=FOREVER)
+    note("end", context.job_id, context.attempt)
+
+
+@job
+def heed(context: JobContext) -> None:
+    """Run until asked to stop."""
+    note("begin", context.job_id, context.attempt)
+    until(context.should_stop, within=FOREVER)
+    note("end", context.job_id, context.attempt)
+
+
+@job
+async def drowse(context: JobContext) -> None:
+    """Wait, as an async job, until it is interrupted."""
+    note("begin", context.job_id, context.attempt)
+    await asyncio.sleep(FOREVER)
+
+
+@job
+def cling(context: JobContext, gate: str) -> None:
+    """Run until `gate` exists, and leave a thread behind that keeps the process from ending."""
+    note("begin", context.job_id, context.attempt)
+    threading.Thread(target=until, args=(Path(gate).exists, FOREVER), daemon=False).start()
+    until(Path(gate).exists, within=FOREVER)
+
+
+@job
+def leave(context: JobContext, exit_code: int) -> None:
+    """End the process at once, without a word."""
+    note("begin", context.job_id, context.attempt)
+    os._exit(exit_code)
+
+
+@job
+def kill_itself(context: JobContext) -> None:
+    """Die as from the out-of-memory killer."""
+    note("begin", context.job_id, context.attempt)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@job
+def segfault(context: JobContext) -> None:
+    """Read memory that is not there."""
+    note("begin", context.job_id, context.attempt)
+    ctypes.string_at(0)
+
+
+@job(max_attempts=1)
+def eat_memory(context: JobContext) -> None:
+    """Ask for more memory than the process may have."""
+    note("begin", context.job_id, context.attempt)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, before[1]))
+    try:
+        bytearray(16 << 30)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)

@@ -1,0 +1,132 @@
+"""Real worker processes: started, signalled, and looked for in the system's process table."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from django_jobs.models import Worker
+from tests.crash.conditions import until
+
+PROCESSES = Path("/proc")
+
+
+class Process(NamedTuple):
+    """A line of the process table."""
+
+    pid: int
+    parent: int
+    session: int
+    arguments: str
+
+
+class WorkerTree:
+    """One `runworker` with everything it starts: a session of its own."""
+
+    def __init__(self, environment, output, *options):
+        self.output = output
+        with output.open("wb") as file:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "django", "runworker", *options],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.pid = self.popen.pid
+
+    def text(self):
+        """Return what the processes have printed."""
+        return self.output.read_text(errors="replace")
+
+    def lines(self):
+        """Return what the processes have printed, line by line."""
+        return self.text().splitlines()
+
+    def running(self):
+        """Return the pids of all live processes of this tree, orphans included."""
+        return [process.pid for process in process_table() if process.session == self.pid]
+
+    def children(self):
+        """Return the pids of the live worker processes under the supervisor."""
+        return [
+            process.pid
+            for process in process_table()
+            if process.parent == self.pid and "spawn_main" in process.arguments
+        ]
+
+    def ready(self, processes=1):
+        """Wait until that many worker processes of this tree have said that they live."""
+        until(lambda: self.has_ended or len(self.beating()) >= processes, what=self.text)
+        assert not self.has_ended, self.text()
+        return self
+
+    @property
+    def has_ended(self):
+        """Whether the first process is over."""
+        return self.popen.poll() is not None
+
+    def beating(self):
+        """Return the pids of the live worker processes that have said so in the database."""
+        named = {int(name.partition(":")[2].partition("-")[0]) for name in worker_names()}
+        return sorted(named & set(self.running()))
+
+    def signal(self, number):
+        """Send a signal to the first process."""
+        self.popen.send_signal(number)
+
+    def kill_all(self):
+        """Kill the whole tree at once."""
+        for pid in self.running():
+            kill(pid, signal.SIGKILL)
+        self.popen.wait()
+
+    def exit_code(self, within=30.0):
+        """Wait for the first process; return its exit code."""
+        until(lambda: self.has_ended, within, what=self.text)
+        return self.popen.returncode
+
+    def stop(self, within=30.0):
+        """End in good order; return the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.exit_code(within)
+
+
+def worker_names():
+    """Return the names in the table of workers."""
+    return list(Worker.objects.values_list("name", flat=True))
+
+
+def kill(pid, number=signal.SIGKILL):
+    """Send a signal; say whether the process was still there."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def is_alive(pid):
+    """Say whether a process runs; one that is dead but not buried does not."""
+    return any(process.pid == pid for process in process_table())
+
+
+def process_table():
+    """Return the processes of this machine that are not dead."""
+    found = [_process(folder) for folder in PROCESSES.iterdir() if folder.name.isdigit()]
+    return [process for process in found if process]
+
+
+def _process(folder):
+    try:
+        status = (folder / "stat").read_text().rpartition(")")[2].split()
+        arguments = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, parent, _, session = status[:4]
+    return (
+        None if state in "ZX" else Process(int(folder.name), int(parent), int(session), arguments)
+    )
