@@ -11,7 +11,7 @@ from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.engines import own_engine
 from django_jobs.engines.base import Engine
-from django_jobs.worker.outages import Outage
+from django_jobs.worker.outages import REPEAT, Outage
 
 logger = logging.getLogger("django_jobs")
 T = TypeVar("T")
@@ -38,6 +38,8 @@ class Link:
         self._purpose = purpose
         self._outage = outage
         self._engine: Engine | None = None
+        self._session: object = None
+        self._said_at: float | None = None
         self._pause = FIRST_PAUSE
         self._not_before = 0.0
 
@@ -75,7 +77,7 @@ class Link:
             settings = get_settings()
             engine = own_engine(settings.DATABASE, self._purpose, settings.LEASE)
             engine.connection.ensure_connection()
-            self._engine = engine
+            self._engine, self._session = engine, engine.connection.connection
             self._outage.over()
         return self._engine
 
@@ -84,10 +86,10 @@ class Link:
         engine, self._engine = self._engine, None
         try:
             if engine is not None and engine.connection.is_usable():
-                logger.warning(
-                    "The database refused, trying again: %s", " ".join(str(error).split())
-                )
-                self._engine = engine
+                # Leaving a transaction, Django replaces a connection that broke inside it.
+                if engine.connection.connection is self._session:
+                    self._say_refused(error)
+                self._engine, self._session = engine, engine.connection.connection
                 return
         except Exception:
             # Whatever went wrong here, the connection is of no use.
@@ -98,3 +100,9 @@ class Link:
             self._connected()
         except NO_ANSWER as second:
             self._outage.failed(second)
+
+    def _say_refused(self, error: BaseException) -> None:
+        now = clock.monotonic()
+        if self._said_at is None or now - self._said_at >= REPEAT:
+            self._said_at = now
+            logger.warning("The database refused, trying again: %s", " ".join(str(error).split()))

@@ -115,7 +115,7 @@ def test_every_ending_finds_its_state(bench):
 
     ending("snooze", snooze)
     ending("cancel", cancel)
-    ending("bad_result", lambda: object())
+    ending("bad_result", lambda: {1, 2})
     bench().drain()
     assert states() == ["CANCELLED", "FAILED", "SCHEDULED"]
     assert outcomes() == ["cancelled", "failed", "snoozed"]
