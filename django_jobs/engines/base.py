@@ -1,8 +1,8 @@
 """The Engine seam: the verbs by which everything else changes a job, and what each promises.
 
 An engine works on one connection and holds no truth of its own; the promises are tested by
-one conformance suite that every engine must pass (tests/engines/conformance.py). Verbs take
-and return lists. `now=None` means the database's own clock; tests pass an instant.
+one conformance suite that every engine must pass (tests/engines). Verbs take and return
+lists. `now=None` means the database's own clock; tests pass an instant.
 """
 
 from abc import ABC, abstractmethod

@@ -216,8 +216,8 @@ def test_verbs_that_meet_on_the_same_jobs_never_deadlock(scene, rival, first, se
     sessions = [rival(), rival()]
     for session in sessions:
         session.sql("SET deadlock_timeout = '100ms'")
-    for _ in range(8):
-        holds = scene.run(20) + scene.run(20)
+    for _ in range(5):
+        holds = scene.run(10) + scene.run(10)
         scene.expire_all()
         calls = [first(holds), second(holds)]
         futures = [

@@ -39,6 +39,7 @@ def writes(connection):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_transaction_holds_the_write_lock_from_its_start(hasty_rival):
+    connection.ensure_connection()
     mode, connection.transaction_mode = connection.transaction_mode, None
     try:
         with SQLiteEngine(connection).transaction(), pytest.raises(OperationalError):

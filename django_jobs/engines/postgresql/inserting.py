@@ -33,6 +33,8 @@ class Inserting(Session):
             job = jobs[0]
             if job.later is None and job.unique_key is None:
                 return [self._insert_plain(job)]
+        if len(jobs) <= BLOCK:
+            return self._insert_block(jobs, now)
         inserted: list[Inserted] = []
         with self.transaction():
             for start in range(0, len(jobs), BLOCK):
