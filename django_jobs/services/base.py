@@ -25,11 +25,7 @@ class Service(ABC):
         """Run once, plan the next time; return the queues that have work now."""
         spread = 1 + random.uniform(-self.jitter, self.jitter)  # noqa: S311 - no secret
         self._due_at = clock.monotonic() + self.interval * spread
-        try:
-            return self.run(engine)
-        except BaseException:
-            self.hurry()
-            raise
+        return self.run(engine)
 
     def hurry(self) -> None:
         """Be due at once: there is more to do."""

@@ -162,8 +162,16 @@ class Housekeeper:
                 engine.notify(queues)
             return queues
 
-        if self._link.ask(work):
-            self._on_ready()
+        try:
+            if self._link.ask(work):
+                self._on_ready()
+        except Unreachable:
+            service.hurry()
+            raise
+        except Exception:
+            # Leases, and with them all running jobs, must not hang on a maintenance duty.
+            name = type(service).__name__
+            logger.exception("The service %s failed; it is tried again later.", name)
 
     def _run_errands(self) -> None:
         for errand in list(self._errands):

@@ -54,6 +54,7 @@ class Bench:
         """Let the coordinator work until `condition()` is true."""
 
         def turn_and_look():
+            self.coordinator.rhythm.wake()  # no clock need run
             self.coordinator.turn()
             if condition():
                 return True

@@ -1,0 +1,123 @@
+"""The duties that every worker does for all."""
+
+from datetime import timedelta
+
+import pytest
+
+from django_jobs import clock
+from django_jobs.engines import get_engine
+from django_jobs.models import Claim, Job, JobRun
+from django_jobs.services import Promoter, Pruner, Rescuer, Service, all_services, pruner
+from django_jobs.states import State
+from tests.factories import JobFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def engine(frozen_clock):
+    return get_engine("default")
+
+
+class Never(Service):
+    interval = 10.0
+    jitter = 0.2
+
+    def run(self, _engine):
+        return set()
+
+
+def test_a_service_is_due_at_once_and_then_after_its_interval(frozen_clock):
+    service = Never()
+    assert service.due
+    service.attend(None)
+    frozen_clock.advance(timedelta(seconds=10 * 0.8 - 0.1))
+    assert not service.due
+    frozen_clock.advance(timedelta(seconds=10 * 0.4 + 0.2))
+    assert service.due
+
+
+def test_jitter_keeps_workers_apart(frozen_clock):
+    waits = set()
+    for _ in range(20):
+        service = Never()
+        service.attend(None)
+        waits.add(service._due_at)
+    assert len(waits) > 10
+    assert all(8 <= wait <= 12 for wait in waits)
+
+
+def test_a_hurried_service_is_due(frozen_clock):
+    service = Never()
+    service.attend(None)
+    service.hurry()
+    assert service.due
+
+
+def test_every_worker_gets_a_fresh_set():
+    one, other = all_services(), all_services()
+    assert [type(service) for service in one] == [Promoter, Rescuer, Pruner]
+    assert not {id(service) for service in one} & {id(service) for service in other}
+
+
+def test_promoting_makes_due_jobs_ready_and_names_their_queues(engine, frozen_clock):
+    due = JobFactory(scheduled=True, queue="mail", run_at=clock.now())
+    later = JobFactory(scheduled=True)
+    service = Promoter()
+    assert service.attend(engine) == {"mail"}
+    assert service.due  # there may be more than one page
+    assert service.attend(engine) == set()
+    assert not service.due
+    assert Job.objects.get(pk=due.pk).state == State.READY
+    assert Job.objects.get(pk=later.pk).state == State.SCHEDULED
+
+
+def test_rescuing_returns_the_jobs_of_silent_workers(engine, caplog):
+    JobFactory(running=True, silent=True, queue="mail")
+    lively = JobFactory(running=True)
+    assert Rescuer().attend(engine) == {"mail"}
+    assert Job.objects.get(queue="mail").state == State.READY
+    assert Job.objects.get(pk=lively.pk).state == State.RUNNING
+    assert Claim.objects.count() == 1
+    assert "stopped answering; it is ready again" in caplog.text
+
+
+def test_rescuing_says_which_jobs_it_gives_up(engine, caplog):
+    JobFactory(running=True, silent=True, lost_count=3)
+    assert Rescuer().attend(engine) == set()
+    assert Job.objects.get().state == State.FAILED
+    assert "it was lost too often and has failed" in caplog.text
+
+
+def test_rescuing_is_due_four_times_per_lease(frozen_clock, settings):
+    settings.DJANGO_JOBS = {"LEASE": 8.0}
+    assert Rescuer().interval == 2.0
+
+
+def test_pruning_deletes_what_is_older_than_its_retention(engine):
+    def aged(days, **kind):
+        return JobFactory(**kind, finished_at=clock.now() - timedelta(days=days)).pk
+
+    gone = {aged(8, successful=True), aged(31, failed=True), aged(31, cancelled=True)}
+    kept = {aged(6, successful=True), aged(29, failed=True), JobFactory().pk}
+    Pruner().attend(engine)
+    assert set(Job.objects.values_list("pk", flat=True)) == kept
+    assert not JobRun.objects.filter(job__in=gone).exists()
+
+
+def test_pruning_goes_on_where_it_stopped_and_then_rests(engine, frozen_clock, monkeypatch):
+    monkeypatch.setattr(pruner, "PAGE", 2)
+    monkeypatch.setattr(pruner, "PAGES", 2)
+    for _ in range(7):
+        JobFactory(successful=True, finished_at=clock.now() - timedelta(days=8))
+    service = Pruner()
+    service.attend(engine)
+    assert Job.objects.count() == 3
+    frozen_clock.advance(timedelta(seconds=72))
+    assert service.due
+    service.attend(engine)
+    assert Job.objects.count() == 0
+    frozen_clock.advance(timedelta(seconds=pruner.WHEN_DONE - 1))
+    assert not service.due
+    frozen_clock.advance(timedelta(seconds=1))
+    assert service.due
