@@ -9,7 +9,6 @@ from django.conf import settings as django_settings
 from django.db import connections
 
 from django_jobs import announcements, clock, conf, registry
-from example_project import postgres
 
 # Starts servers of its own, whatever the suite runs on: once is enough.
 collect_ignore = [] if django_settings.ENGINE == "sqlite" else ["test_postgres_launcher.py"]
@@ -69,16 +68,3 @@ def worker_environment(transactional_db):
         "TEST_DATABASE_NAME": str(connections["default"].settings_dict["NAME"]),
         "TEST_OTHER_NAME": str(connections["other"].settings_dict["NAME"]),
     }
-
-
-@pytest.fixture
-def own_postgresql():
-    """Start a PostgreSQL server that this test may crash: `halt()`, `resume()`, `settings()`.
-
-    Its commits survive the crash, unlike those of the server that the suite runs on.
-    """
-    if django_settings.ENGINE != "postgresql":
-        pytest.skip("only on PostgreSQL")
-    server = postgres.start(durable=True, source=os.environ.get("TEST_POSTGRES", "auto"))
-    yield server
-    server.stop()

@@ -3,7 +3,7 @@
 import sys
 import time
 
-STEP = 0.02
+STEP = 0.05
 PATIENCE = 30.0
 
 

@@ -1,6 +1,8 @@
 """What the crash tests stand on: a database of their own, a ledger, workers that surely end."""
 
+import itertools
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,13 @@ from django.core.management import call_command
 from django.db import connections
 
 from django_jobs.conf import get_settings
+from example_project import postgres
 from tests.crash.conditions import say
 from tests.crash.ledger import VARIABLE, Ledger
 from tests.crash.processes import PROCESSES, WorkerTree
 
 SHORT_LEASE = 2.0
+NUMBERS = itertools.count(1)
 PROFILE = {"LEASE": SHORT_LEASE, "AUTODISCOVER": ["jobs", "crash.jobs"], "LOG_JOBS": "all"}
 
 
@@ -52,15 +56,31 @@ def gate(tmp_path):
     return tmp_path / "gate"
 
 
+@pytest.fixture(scope="session")
+def postgresql_to_crash():
+    """Start a PostgreSQL server that tests may crash; what it has acknowledged survives that."""
+    if django_settings.ENGINE != "postgresql":
+        pytest.skip("only on PostgreSQL")
+    server = postgres.start(durable=True, source=os.environ.get("TEST_POSTGRES", "auto"))
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def own_server(transactional_db, own_postgresql):
-    """Return a PostgreSQL server that this test may halt; "default" is a database on it."""
-    connection = connections.create_connection("default")
-    values = {**connection.settings_dict, **own_postgresql.settings()}
-    connection.settings_dict = values
-    usual, connections["default"] = connections["default"], connection
+def own_server(transactional_db, postgresql_to_crash):
+    """Return a server that this test may halt; "default" is a fresh database on it."""
+    usual, name = connections["default"], f"crash_{next(NUMBERS)}"
+    for database in ("postgres", name):
+        connection = connections.create_connection("default")
+        own = postgresql_to_crash.settings(database)
+        connection.settings_dict = {**connection.settings_dict, **own}
+        connections["default"] = connection
+        if database == "postgres":
+            with connection.cursor() as cursor:
+                cursor.execute(f"CREATE DATABASE {name}")
+            connection.close()
     call_command("migrate", "django_jobs", verbosity=0)
-    yield own_postgresql
+    yield postgresql_to_crash
     connection.close()
     connections["default"] = usual
 

@@ -4,6 +4,7 @@ from collections import Counter
 
 from django_jobs.models import Claim, Job, JobRun
 from django_jobs.states import FINAL, RunOutcome, State
+from tests.crash.processes import worker_pid
 
 HARMLESS = {RunOutcome.SUCCESSFUL, RunOutcome.LOST, RunOutcome.RELEASED}
 
@@ -71,8 +72,3 @@ def _check_nothing_left():
     assert not Job.objects.filter(state=State.RUNNING).exists()
     assert not Job.objects.exclude(claim_id=None).exists()
     assert not Claim.objects.exists()
-
-
-def worker_pid(name):
-    """Return the process id in a worker's name."""
-    return int(name.partition(":")[2].partition("-")[0])

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from django.db import OperationalError, transaction
+
 from django_jobs.models import Worker
-from tests.crash.conditions import until
+from tests.crash.conditions import PATIENCE, until
 
 PROCESSES = Path("/proc")
 
@@ -60,7 +62,11 @@ class WorkerTree:
 
     def ready(self, processes=1):
         """Wait until that many worker processes of this tree have said that they live."""
-        until(lambda: self.has_ended or len(self.beating()) >= processes, what=self.text)
+
+        def ready():
+            return self.has_ended or len(self.beating()) >= processes
+
+        until(ready, within=PATIENCE * processes, what=self.text)
         assert not self.has_ended, self.text()
         return self
 
@@ -71,8 +77,9 @@ class WorkerTree:
 
     def beating(self):
         """Return the pids of the live worker processes that have said so in the database."""
-        named = {int(name.partition(":")[2].partition("-")[0]) for name in worker_names()}
-        return sorted(named & set(self.running()))
+        named = map(worker_pid, Worker.objects.values_list("name", flat=True))
+        found = filter(None, (_process(PROCESSES / str(pid)) for pid in named))
+        return sorted(process.pid for process in found if process.session == self.pid)
 
     def signal(self, number):
         """Send a signal to the first process."""
@@ -95,9 +102,9 @@ class WorkerTree:
         return self.exit_code(within)
 
 
-def worker_names():
-    """Return the names in the table of workers."""
-    return list(Worker.objects.values_list("name", flat=True))
+def worker_pid(name):
+    """Return the process id in a worker's name."""
+    return int(name.partition(":")[2].partition("-")[0])
 
 
 def kill(pid, number=signal.SIGKILL):
@@ -109,15 +116,30 @@ def kill(pid, number=signal.SIGKILL):
     return True
 
 
-def is_alive(pid):
-    """Say whether a process runs; one that is dead but not buried does not."""
-    return any(process.pid == pid for process in process_table())
+def freeze(pid):
+    """Stop a process until SIGCONT, but not while it keeps everybody from writing.
+
+    On SQLite a process that is stopped inside a transaction holds the only lock there is.
+    """
+    kill(pid, signal.SIGSTOP)
+    until(lambda: _states_of_threads(pid) <= {"T"}, what=f"process {pid} does not stop")
+    try:
+        with transaction.atomic():
+            Worker.objects.filter(name="").delete()
+    except OperationalError:
+        kill(pid, signal.SIGCONT)
+        freeze(pid)
 
 
 def process_table():
     """Return the processes of this machine that are not dead."""
     found = [_process(folder) for folder in PROCESSES.iterdir() if folder.name.isdigit()]
     return [process for process in found if process]
+
+
+def _states_of_threads(pid):
+    stats = [folder / "stat" for folder in (PROCESSES / str(pid) / "task").iterdir()]
+    return {stat.read_text().rpartition(")")[2].split()[0] for stat in stats}
 
 
 def _process(folder):

@@ -15,7 +15,7 @@ from django_jobs.states import RunOutcome
 from tests.crash.conditions import say, seconds_since, until
 from tests.crash.invariants import check_invariants, drained, unfinished
 from tests.crash.jobs import effect
-from tests.crash.processes import kill
+from tests.crash.processes import freeze, kill
 
 SEED = "TEST_CHAOS_SEED"
 JOBS = 200
@@ -99,7 +99,7 @@ class Chaos:
 
     def _stopped_in_a_job(self):
         pid = self._busy_or_any()
-        kill(pid, signal.SIGSTOP)
+        freeze(pid)
         if any(entry.pid == pid for entry in self._ledger.running()):
             return pid
         kill(pid, signal.SIGCONT)

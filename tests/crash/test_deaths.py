@@ -12,7 +12,7 @@ from django_jobs.states import RunOutcome, State
 from tests.crash.conditions import say, seconds_since, until
 from tests.crash.invariants import drained, unfinished
 from tests.crash.jobs import eat_memory, effect, hold, kill_itself, leave, segfault
-from tests.crash.processes import kill
+from tests.crash.processes import freeze, kill
 
 KILLS = 3
 NEIGHBOURS = 7
@@ -119,7 +119,7 @@ def test_late_writes_of_a_stopped_process_are_refused_and_marked(workers, ledger
     jobs = enqueue_many(hold, [(str(gate),)] * 2)
     until(lambda: len(ledger.running()) == 2, what=sleeper.text)
     other = workers("--threads", "2").ready()
-    sleeper.signal(signal.SIGSTOP)
+    freeze(sleeper.pid)
     until(lambda: JobRun.objects.filter(outcome=RunOutcome.LOST).count() == 2, what=other.text)
     gate.touch()
     until(drained, what=unfinished)

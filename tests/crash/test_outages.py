@@ -22,12 +22,9 @@ def about_jobs(line):
     return "job_id=" in line
 
 
-@pytest.mark.parametrize("family", [1, 2], ids=["alone", "supervised"])
-def test_an_outage_is_survived_with_three_lines_at_most(
-    workers, ledger, gate, profile, own_server, family
-):
+def test_an_outage_is_survived_with_three_lines_at_most(workers, ledger, gate, profile, own_server):
     profile(LEASE=60.0)
-    tree = workers("--processes", str(family)).ready(family)
+    tree = workers("--processes", "2").ready(2)
     running = enqueue(hold, str(gate))
     until(ledger.running, what=tree.text)
     before = len(tree.lines())

@@ -11,7 +11,7 @@ from django_jobs.states import RunOutcome, State
 from tests.crash.conditions import say, seconds_since, until
 from tests.crash.invariants import drained, unfinished
 from tests.crash.jobs import cling, drowse, effect, heed, hold
-from tests.crash.processes import kill
+from tests.crash.processes import freeze
 
 FORCED = 2
 LONG = "600"
@@ -107,7 +107,7 @@ def test_a_child_that_hangs_at_the_stop_is_killed_and_its_job_given_back(
     tree = workers("--processes", "2", "--threads", "1", "--grace", "0").ready(2)
     job = enqueue(hold, str(gate))
     (begin,) = until(ledger.running, what=tree.text)
-    kill(begin.pid, signal.SIGSTOP)
+    freeze(begin.pid)
     assert tree.stop() == FORCED
     until(lambda: tree.running() == [], what=tree.text)
     job = Job.objects.get(pk=job.id)
@@ -115,7 +115,7 @@ def test_a_child_that_hangs_at_the_stop_is_killed_and_its_job_given_back(
 
 
 def test_children_stop_when_their_supervisor_was_killed(workers, ledger, gate):
-    tree = workers("--processes", "2", "--threads", "1", "--grace", "1").ready(2)
+    tree = workers("--processes", "2", "--threads", "1", "--grace", "0.2").ready(2)
     job = enqueue(hold, str(gate))
     until(ledger.running, what=tree.text)
     killed_at = time.monotonic()
