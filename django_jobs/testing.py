@@ -3,8 +3,12 @@
 `run_jobs()` works inside `TestCase`, where no worker could see the uncommitted jobs.
 """
 
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+
+from django.db import DatabaseError
 
 from django_jobs import clock, registry
 from django_jobs.clock import FrozenClock, frozen
@@ -42,14 +46,32 @@ def run_jobs(
             return run_jobs(queues=queues, until_empty=until_empty, raise_errors=raise_errors)
     engine = get_engine(get_settings().DATABASE)
     outcomes: list[RunOutcome] = []
-    while claimed := _claim(engine, queues):
-        outcomes += [_run(engine, job, raise_errors=raise_errors) for job in claimed]
-        engine.close([claimed[0].claim_id])
+    while claimed := _claim_all(engine, queues):
+        _run_all(engine, claimed, outcomes, raise_errors=raise_errors)
         if not until_empty:
             break
         if len(outcomes) > LIMIT:
             raise RuntimeError(f"{LIMIT:,} runs and still not empty: do jobs enqueue each other?")
     return outcomes
+
+
+def _claim_all(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJob]:
+    claimed: list[ClaimedJob] = []
+    while page := _claim(engine, queues):
+        claimed += page
+    return claimed
+
+
+def _run_all(
+    engine: Engine, claimed: list[ClaimedJob], outcomes: list[RunOutcome], *, raise_errors: bool
+) -> None:
+    left = deque(claimed)
+    try:
+        while left:
+            outcomes.append(_run(engine, left.popleft(), raise_errors=raise_errors))
+    finally:
+        engine.release([job.hold for job in left], now=clock.now_or_none())
+        engine.close(sorted({job.claim_id for job in claimed}))
 
 
 def _claim(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJob]:
@@ -59,12 +81,31 @@ def _claim(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJob]:
     return engine.claim(queues, PAGE, WORKER, get_settings().LEASE, now=now)
 
 
+@contextmanager
+def _transaction_kept(engine: Engine) -> Iterator[None]:
+    """Undo the block where a database error in it has broken the test's transaction.
+
+    A worker has no transaction around a job, so that only the failed statement is undone.
+    """
+    connection = engine.connection
+    savepoint = connection.savepoint() if connection.in_atomic_block else None
+    yield
+    if savepoint is None:
+        return
+    try:
+        connection.savepoint_commit(savepoint)
+    except DatabaseError:
+        connection.set_rollback(rollback=False)
+        connection.savepoint_rollback(savepoint)
+
+
 def _run(engine: Engine, job: ClaimedJob, *, raise_errors: bool) -> RunOutcome:
     if registry.find(job.name) is None:
-        engine.release([job.hold])
+        engine.release([job.hold], now=clock.now_or_none())
         raise JobNotFound(f"Job #{job.id} wants {job.name}, which nobody declares.")
     context, began = make_context(job), clock.monotonic()
-    transition = after_run(run_sync(job, context))
+    with _transaction_kept(engine):
+        transition = after_run(run_sync(job, context))
     ended = clock.monotonic()
     progress = context.take_progress()
     if progress is not None:
