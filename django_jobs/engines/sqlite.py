@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 
 from django_jobs.engines.base import ClaimedJob, Finish, Finished, Hold, Inserted, NewJob
 from django_jobs.engines.endings import JobEnding, RunEnding, job_ending, run_ending
-from django_jobs.engines.lanes import LANES, in_turn
+from django_jobs.engines.lanes import LANES, Lane, in_turn
 from django_jobs.engines.orm import ORMEngine
 from django_jobs.engines.orm.claiming import Candidate, chosen
 from django_jobs.engines.orm.inserting import first_run_at
@@ -104,6 +104,7 @@ class SQLiteEngine(ORMEngine):
 
     def _new_row(self, job: NewJob, now: datetime) -> tuple[Any, ...]:
         run_at = first_run_at(job, now)
+        enqueued = self.stored(now)
         return (
             job.name,
             job.queue,
@@ -111,10 +112,10 @@ class SQLiteEngine(ORMEngine):
             job.args,
             job.kwargs,
             "SCHEDULED" if run_at > now else "READY",
-            self.stored(run_at),
+            enqueued if run_at is now else self.stored(run_at),
             job.max_attempts,
             job.max_lost,
-            self.stored(now),
+            enqueued,
             job.unique_key,
         )
 
@@ -149,6 +150,8 @@ class SQLiteEngine(ORMEngine):
     ) -> list[ClaimedJob]:
         """Take ready jobs lane by lane; nobody else can write meanwhile."""
         now = self.at(now)
+        if not (self.connection.in_atomic_block or self._lanes()):
+            return []  # without the write lock, which an idle worker would take again and again
         with self.transaction():
             ids = chosen(self._candidates(queues, limit, now, solo=solo))
             if not ids:
@@ -167,10 +170,9 @@ class SQLiteEngine(ORMEngine):
         self.turn += 1
         losses = 32767 if solo else 0
         found: list[Candidate] = []
+        lanes = self._lanes()
+        paused = self.paused(now) if lanes else set()
         with self.connection.cursor() as cursor:
-            cursor.execute(LANES)
-            lanes = cursor.fetchall()
-            paused = self.paused(now) if lanes else set()
             open_lanes = [
                 (queue, priority)
                 for queue, priority in lanes
@@ -181,6 +183,11 @@ class SQLiteEngine(ORMEngine):
                     cursor.execute(self.CANDIDATES, (queue, priority, losses, limit - len(found)))
                     found += cursor.fetchall()
         return found
+
+    def _lanes(self) -> list[Lane]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(LANES)
+            return list(cursor.fetchall())
 
     HELD = """
         SELECT id, claim_id, attempt, cancel_requested_at FROM django_jobs_job

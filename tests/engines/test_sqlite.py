@@ -6,6 +6,7 @@ from django.db.utils import OperationalError
 
 from django_jobs.engines import own_engine
 from django_jobs.engines.sqlite import SQLiteEngine
+from tests.engines.rivals import Rival
 from tests.engines.scenes import Scene
 
 pytestmark = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only on SQLite")
@@ -60,6 +61,17 @@ def test_a_transaction_joins_the_caller_s(hasty_rival):
         transaction.set_rollback(True)
     assert scene.claim() == []
     assert writes(hasty_rival)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_that_finds_nothing_does_not_wait_for_the_write_lock():
+    worker = Rival(SQLiteEngine)
+    try:
+        worker.sql("PRAGMA busy_timeout = 0")
+        with SQLiteEngine(connection).transaction():
+            assert worker.verb("claim", None, 10, "w1", 60.0) == []
+    finally:
+        worker.close()
 
 
 @pytest.mark.django_db(transaction=True)
