@@ -9,15 +9,13 @@ from benchmarks.jobs import nothing
 from django_jobs import enqueue_many
 
 TABLES = ("job_run", "job", "claim", "worker", "job_log", "job_progress")
-NAME = "benchmarks.jobs.nothing"
 
 INSERT = """
     INSERT INTO django_jobs_job (
-        name, queue, priority, args, kwargs, state, run_at, max_attempts, max_lost,
-        enqueued_at, attempt, lost_count, fingerprint, version)
-    VALUES (%s, 'default', 0, %s, '{}', 'READY', %s, 4, 3, %s, 0, 0, '', '')
+        name, queue, priority, args, kwargs, max_attempts, max_lost, run_at, enqueued_at,
+        state, attempt, lost_count, fingerprint, version)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, {now}, {now}, 'READY', 0, 0, '', '')
 """
-INSERT_RETURNING = f"{INSERT} RETURNING id"
 
 
 def empty() -> None:
@@ -41,12 +39,19 @@ def fill(count: int) -> None:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def statement() -> str:
+    """Return the INSERT, with the database's clock where it has one."""
+    has_clock = connection.vendor == "postgresql"
+    return INSERT.format(now="statement_timestamp()" if has_clock else "%s")
+
+
 def row(number: int) -> tuple[Any, ...]:
     """Return the parameters of one INSERT, made as simply as possible."""
-    now: Any = datetime.now(UTC)
-    if connection.vendor == "sqlite":
-        now = str(now)[:26]
-    return (NAME, f"[{number}]", now, now)
+    values = ("benchmarks.jobs.nothing", "default", 0, f"[{number}]", "{}", 4, 3)
+    if connection.vendor == "postgresql":
+        return values
+    now = str(datetime.now(UTC))[:26]
+    return (*values, now, now)
 
 
 def insert(number: int) -> int:
@@ -60,4 +65,7 @@ def insert(number: int) -> int:
 def insert_many(count: int) -> None:
     """Insert `count` jobs by `executemany`."""
     with connection.cursor() as cursor:
-        cursor.executemany(INSERT, [row(number) for number in range(count)])
+        cursor.executemany(statement(), [row(number) for number in range(count)])
+
+
+INSERT_RETURNING = f"{statement()} RETURNING id"

@@ -8,8 +8,8 @@ class Scale:
     """Numbers of jobs, of rounds, and seconds; ours and the baseline take turns in each round."""
 
     rounds: int = 3
-    single: int = 1_000
-    bulk: int = 10_000
+    single: int = 2_000
+    bulk: int = 20_000
     drained: int = 40_000
     pickups: int = 40
     gap: tuple[float, float] = (0.1, 0.5)
