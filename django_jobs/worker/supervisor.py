@@ -37,6 +37,7 @@ logger = logging.getLogger("django_jobs")
 RESTART_PAUSE = 1.0
 STEADY_AFTER = 10.0
 TICK = 0.5
+SETTLED_AFTER = 1.0
 
 
 @dataclass(slots=True)
@@ -147,7 +148,11 @@ class Supervisor:
         name = self.options.worker_name(pid)
         logger.warning("Worker process %s died (%s).", name, _cause(exit_code))
         started = {Hold(*pair) for pair in Board(child.cells).started()}
-        self._housekeeper.run_soon(lambda engine: give_back(engine, name, started))
+        # A claim that was on its way is written after the death of the child that asked for it.
+        settled_at = clock.monotonic() + SETTLED_AFTER
+        self._housekeeper.run_soon(
+            lambda engine: give_back(engine, name, started) and clock.monotonic() >= settled_at
+        )
         lived = clock.monotonic() - child.started_at
         child.quick_deaths = 0 if lived > STEADY_AFTER else child.quick_deaths + 1
         child.start_at = clock.monotonic() + min(
