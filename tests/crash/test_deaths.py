@@ -49,7 +49,11 @@ def test_only_jobs_that_had_started_are_charged_for_a_childs_death(workers, ledg
     quick = enqueue_many(effect, [(0.01,)] * 40)
     held = enqueue_many(hold, [(str(gate),)] * 2)
     waiting = enqueue_many(effect, [()] * 20)
-    first, _ = until(lambda: len(ledger.running()) == 2 and ledger.running(), what=tree.text)
+    ids = {job.id for job in held}
+    stuck = until(
+        lambda: [begin for begin in ledger.running() if begin.job_id in ids], what=tree.text
+    )
+    first = stuck[0]
     kill(first.pid)
     until(lambda: len(ledger.begins(first.job_id)) == 2, what=tree.text)
     gate.touch()
