@@ -8,12 +8,13 @@ import logging
 import threading
 from collections.abc import Callable
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 
 from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
 from django_jobs.engines.base import Listener
+from django_jobs.worker.links import NO_ANSWER
 
 logger = logging.getLogger("django_jobs")
 
@@ -42,6 +43,10 @@ class Ear:
         """End; the thread notices within a second."""
         self._stopping.set()
 
+    def join(self, timeout: float) -> None:
+        """Wait at most `timeout` seconds until the thread has closed its connection."""
+        self._thread.join(timeout)
+
     def _work(self) -> None:
         while not self._stopping.is_set():
             listener = None
@@ -50,7 +55,7 @@ class Ear:
                 if listener is None:
                     return
                 self._listen(listener)
-            except (OperationalError, InterfaceError) as error:
+            except NO_ANSWER as error:
                 logger.debug("The listener's connection is broken: %s", error)
             finally:
                 self.hears = False

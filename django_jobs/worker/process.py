@@ -92,10 +92,13 @@ class WorkerProcess:
             return self._shut_down()
         except Exception:
             logger.exception("The worker %s broke and ends; its jobs are rescued.", self.name)
+            self._housekeeper.stop(LAST_WORDS)
+            self._coordinator.stop(0.0)
             return CRASHED
         finally:
-            self._journal.stop(2.0)
             self._ear.stop()
+            self._journal.stop(2.0)
+            self._ear.join(1.0)
             connections.close_all()
 
     def _work(self) -> None:
@@ -120,6 +123,7 @@ class WorkerProcess:
         """Go through the phases of a stop; return the exit code."""
         coordinator = self._coordinator
         coordinator.stopping = True
+        self._ear.stop()
         self._housekeeper.stop_services()
         coordinator.hand_back()
         self._tell(Ask.SHUTDOWN)
@@ -196,9 +200,13 @@ class WorkerProcess:
 def keep_connections() -> None:
     """Let the connections of this process outlive a job, as long as they work.
 
-    With Django's default, `CONN_MAX_AGE = 0`, every job would open a connection of its own.
+    With Django's default, `CONN_MAX_AGE = 0`, every job would open a connection of its own; and
+    without health checks the first job after a restart of the database would fail. A pool does
+    both by itself, and allows neither.
     """
     for values in connections.settings.values():
+        if values.get("OPTIONS", {}).get("pool"):
+            continue
         if values.get("CONN_MAX_AGE") == 0:
             values["CONN_MAX_AGE"] = None
-            values["CONN_HEALTH_CHECKS"] = True
+        values["CONN_HEALTH_CHECKS"] = True

@@ -52,7 +52,8 @@ class Command(BaseCommand):
         prepare_logging(given["log_format"])
         options = self._options(given)
         self._stopped_while_waiting = threading.Event()
-        signal.signal(signal.SIGTERM, lambda *_: self._stopped_while_waiting.set())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stopped_while_waiting.set())
         if not self._is_ready(0.0 if given["no_wait"] else WAIT):
             raise CommandError("The worker did not start.", returncode=MISCONFIGURED)
         for line in banner(options):
