@@ -1,5 +1,6 @@
 """Real worker processes: started, signalled, and looked for in the system's process table."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from django_jobs.models import Worker
 from tests.crash.conditions import PATIENCE, until
 
 PROCESSES = Path("/proc")
+PR_SET_PDEATHSIG = 1
 
 
 class Process(NamedTuple):
@@ -37,6 +39,7 @@ class WorkerTree:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_die_with_the_tests,
             )
         self.pid = self.popen.pid
 
@@ -135,6 +138,11 @@ def process_table():
     """Return the processes of this machine that are not dead."""
     found = [_process(folder) for folder in PROCESSES.iterdir() if folder.name.isdigit()]
     return [process for process in found if process]
+
+
+def _die_with_the_tests():
+    """Ask the system to kill this process when the one that runs the tests is gone."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _states_of_threads(pid):
