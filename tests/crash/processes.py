@@ -39,7 +39,7 @@ class WorkerTree:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_the_tests,
+                preexec_fn=_die_with_the_tests,  # noqa: PLW1509 - the tests have one thread
             )
         self.pid = self.popen.pid
 
