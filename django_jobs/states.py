@@ -7,7 +7,7 @@ what is decided here, and nobody else assigns a state.
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class State(StrEnum):
@@ -128,8 +128,7 @@ class Interrupted:
 Outcome = Succeeded | Raised | TimedOut | Snoozed | Suspended | Stopped | Interrupted
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """What an engine has to write when a run has ended."""
 
     to: State

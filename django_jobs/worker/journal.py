@@ -7,8 +7,8 @@ successes are folded into one line a second and job name; failures never are.
 import logging
 import threading
 from collections import Counter
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 from django.db import close_old_connections, connections
 
@@ -24,15 +24,13 @@ FOLD_ABOVE = 200
 SECOND = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """A job has started."""
 
     claimed: ClaimedJob
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """The end of a run is written; `fenced`: it was refused, the job is not ours any more.
 
     `result` is what may be shown of the result: masked and short.

@@ -9,9 +9,8 @@ import threading
 from collections import deque
 from collections.abc import MutableSequence
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from django.db import close_old_connections, connections
 
@@ -21,8 +20,7 @@ from django_jobs.worker.execution import run_async, run_sync
 from django_jobs.worker.holdings import Held, Holdings
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """A job that left a pool. Without an outcome it never started and is to be released."""
 
     held: Held
