@@ -1,10 +1,11 @@
 """Claimed jobs without a database, a watcher that remembers, and waiting with a deadline."""
 
+import asyncio
 import threading
 
 from django_jobs.context import JobContext
 from django_jobs.engines.base import ClaimedJob
-from django_jobs.worker.execution import make_context
+from django_jobs.worker.execution import make_context, run_async, run_sync
 from django_jobs.worker.holdings import Held
 
 DEADLINE = 20.0
@@ -43,6 +44,17 @@ def until(condition, what="it"):
             return
         pause.wait(0.01)
     raise AssertionError(f"waited {DEADLINE:g} s for {what}")
+
+
+def run(definition, ask=None, context=None, **changes):
+    """Run a job as a worker does, sync in this thread and async on a loop."""
+    job = claimed(name=definition.name, **changes)
+    context = context or make_context(job)
+    if ask is not None:
+        context.tell(ask)
+    if definition.is_async:
+        return asyncio.run(run_async(job, context))
+    return run_sync(job, context)
 
 
 class Watcher:

@@ -10,7 +10,7 @@ from django_jobs import Cancel, JobContext, Snooze, enqueue, enqueue_many, job, 
 from django_jobs.context import Ask
 from django_jobs.engines.base import Finished
 from django_jobs.models import Claim, Job, JobProgress, JobRun
-from django_jobs.states import RunOutcome, State
+from django_jobs.states import State
 from django_jobs.worker import loop
 from django_jobs.worker.journal import End, Start
 from tests.worker.making import until
@@ -173,84 +173,6 @@ def test_looking_again_makes_due_jobs_ready_and_says_so(bench, frozen_clock):
     assert one.coordinator.rhythm.due
 
 
-def test_what_has_not_started_is_handed_back_at_no_cost(bench, gate, gated):
-    enqueue_many(gated, [()] * 2)
-    one = bench(threads=2)
-    one.drive(lambda: len(one.log.events) == 2)
-    one.coordinator._appetite.ended(10)
-    enqueue_many(echo, [()] * 3)
-    one.coordinator.rhythm.wake()
-    one.drive(lambda: states().count("RUNNING") == 5)
-    one.coordinator.stopping = True
-    one.coordinator.hand_back()
-    one.coordinator.turn()
-    assert states() == ["READY"] * 3 + ["RUNNING"] * 2
-    assert set(Job.objects.filter(state=State.READY).values_list("attempt", "lost_count")) == {
-        (0, 0)
-    }
-    assert JobRun.objects.count() == 0
-    gate.set()
-    one.drive(lambda: one.coordinator.idle)
-    assert states() == ["READY"] * 3 + ["SUCCESSFUL"] * 2
-
-
-def test_nothing_is_claimed_while_stopping(bench):
-    enqueue(echo)
-    one = bench()
-    one.coordinator.stopping = True
-    one.coordinator.turn()
-    assert states() == ["READY"]
-
-
-def test_abandoning_hands_running_jobs_back_and_refuses_their_late_end(bench, gate, gated):
-    enqueue(gated)
-    one = bench()
-    one.drive(lambda: one.log.events)
-    one.coordinator.stopping = True
-    assert one.coordinator.abandon(5) == (1, 0)
-    row = Job.objects.get()
-    assert (row.state, row.attempt, row.lost_count) == (State.READY, 0, 0)
-    assert outcomes() == ["released"]
-    assert one.coordinator.idle
-    gate.set()
-    until(lambda: one.coordinator.arrivals.ended)
-    one.coordinator.turn()
-    assert states() == ["READY"]
-    assert outcomes() == ["released"]
-
-
-def test_abandoning_writes_no_run_for_a_job_that_never_started(bench, gate, gated):
-    enqueue_many(gated, [()] * 2)
-    one = bench(threads=2)
-    one.drive(lambda: len(one.log.events) == 2)
-    one.coordinator._appetite.ended(10)
-    enqueue(echo)
-    one.coordinator.rhythm.wake()
-    one.drive(lambda: states().count("RUNNING") == 3)
-    one.coordinator.stopping = True
-    one.coordinator.hand_back()
-    assert one.coordinator.abandon(5) == (2, 0)
-    assert states() == ["READY"] * 3
-    assert outcomes() == ["released"] * 2
-
-
-def test_abandoning_says_what_could_not_be_written(bench, gate, gated, monkeypatch):
-    enqueue(gated)
-    one = bench()
-    one.drive(lambda: one.log.events)
-    one.coordinator.stopping = True
-
-    def away(_question):
-        raise loop.Unreachable
-
-    with monkeypatch.context() as broken:
-        broken.setattr(one.link, "ask", away)
-        assert one.coordinator.abandon(0.05) == (1, 1)
-    assert states() == ["RUNNING"]
-    assert one.coordinator.abandon(5) == (0, 0)
-    assert states() == ["READY"]
-
-
 def test_a_locked_row_holds_up_no_other_end(bench, monkeypatch, frozen_clock):
     locked, free = enqueue(echo, "locked"), enqueue(echo, "free")
     one = bench()
@@ -409,17 +331,3 @@ def test_the_journal_shows_results_masked_and_short(bench):
     shown = one.log.events[-1].result
     assert "4111" not in shown
     assert len(shown) <= 80
-
-
-def test_an_interrupted_job_is_released_in_good_order(bench, gate, gated):
-    enqueue(gated, obey=True)
-    one = bench()
-    one.drive(lambda: one.log.events)
-    for item in one.holdings.helds():
-        item.context.tell(Ask.SHUTDOWN)
-    one.coordinator.stopping = True
-    gate.set()
-    one.drive(lambda: one.coordinator.idle)
-    row = Job.objects.get()
-    assert (row.state, row.attempt) == (State.READY, 0)
-    assert outcomes() == [RunOutcome.RELEASED]
