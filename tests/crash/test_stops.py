@@ -30,9 +30,8 @@ def assert_handed_back(*jobs, runs=1):
     assert not Claim.objects.exists()
 
 
-@FAMILIES
-def test_an_idle_worker_ends_at_once_when_it_is_told_to(workers, family):
-    tree = workers(*options(family), "--grace", LONG).ready(family)
+def test_an_idle_worker_ends_at_once_when_it_is_told_to(workers):
+    tree = workers("--grace", LONG).ready()
     asked_at = time.monotonic()
     assert tree.stop() == 0
     say(f"idle worker ended after {seconds_since(asked_at):.2f} s")
