@@ -118,7 +118,7 @@ def _warn_without_worker(alias: str, queue: str, job_id: int) -> None:
         return
     _warned.add(alias)
     logger.warning(
-        'Job #%s is waiting, and no worker for queue "%s" has been seen for %.0f s. '
+        'Job #%s is waiting, and no worker for queue "%s" was seen in the last %.0f s. '
         "Start one: python manage.py runworker",
         job_id,
         queue,

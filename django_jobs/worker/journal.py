@@ -1,6 +1,6 @@
 """Tells the world what jobs do: log lines and signals, from a thread of its own.
 
-Keeps the coordinator and the job threads free of both. Above 200 events a second starts and
+Keeps the coordinator and the job threads free of both. Above 200 jobs a second starts and
 successes are folded into one line a second and job name; failures never are.
 """
 
@@ -20,7 +20,9 @@ from django_jobs.states import RunOutcome, State, Transition
 
 logger = logging.getLogger("django_jobs.job")
 
-FOLD_ABOVE = 200
+FOLD_ABOVE = 400
+"""Events in a second; a job has two of them, so this is 200 jobs."""
+
 SECOND = 1.0
 
 
@@ -177,7 +179,7 @@ def _sentence(event: End) -> tuple[int, str, str]:
     if transition.error is not None:
         return _trouble(event)
     if transition.outcome is RunOutcome.SUCCESSFUL:
-        text = f"{event.seconds:.2f} s" + (f" → {event.result}" if event.result else "")
+        text = f"{event.seconds:.2f} s" + (f" -> {event.result}" if event.result else "")
     elif transition.outcome is RunOutcome.SNOOZED:
         text = f"snoozed, runs again {_when(transition)}"
     elif transition.outcome is RunOutcome.CANCELLED:

@@ -39,7 +39,7 @@ def end(outcome=None, number=1, *, fenced=False, result="", **changes):
     [
         (Start(claimed(18)), "INFO", "add #18 started"),
         (end(number=18), "INFO", "add #18 0.42 s"),
-        (end(number=18, result="40"), "INFO", "add #18 0.42 s → 40"),
+        (end(number=18, result="40"), "INFO", "add #18 0.42 s -> 40"),
         (
             end(Raised(ERROR, Later(9.0))),
             "WARNING",
