@@ -8,6 +8,7 @@ from collections import deque
 from django_jobs import clock
 
 WINDOW = 0.1
+STUCK_AFTER = 0.5
 MOST = 500
 SMOOTHING = 0.2
 NEARLY_NONE, NEARLY_ALL = 0.01, 0.99
@@ -26,19 +27,32 @@ class Appetite:
         self._async_slots = async_slots
         self._ends: deque[tuple[float, int]] = deque()
         self._async_share = 0.0
+        self._moved_at = 0.0
 
     def ended(self, count: int) -> None:
         """Take note that `count` jobs have ended now."""
         if count:
-            self._ends.append((clock.monotonic(), count))
+            self._moved_at = clock.monotonic()
+            self._ends.append((self._moved_at, count))
 
     def claimed(self, count: int, async_count: int) -> None:
         """Take note of a claim of `count` jobs, `async_count` of them async."""
         if count:
+            self._moved_at = clock.monotonic()
             share = async_count / count
             self._async_share += (share - self._async_share) * SMOOTHING
             if share == 1.0:
                 self._async_share = 1.0
+
+    def is_stuck(self, in_threads: int, in_loop: int) -> bool:
+        """Say whether jobs wait behind others that turned out to take long.
+
+        Nothing came or went for half a second although more jobs are held than have a place:
+        another worker may have a free one.
+        """
+        if clock.monotonic() - self._moved_at < STUCK_AFTER:
+            return False
+        return in_threads > self._threads or in_loop > self._async_slots
 
     @property
     def buffer(self) -> int:

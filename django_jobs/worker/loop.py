@@ -129,6 +129,7 @@ class Coordinator:
         self._log_starts()
         self._collect()
         self._unpark()
+        self._share()
         room = self._room()
         if not len(self._pending) and not room:
             return
@@ -163,11 +164,12 @@ class Coordinator:
         if pause and len(self._holdings):
             self.arrivals.full.wait(pause)
 
-    def hand_back(self) -> None:
-        """Take back what has not started; it is released with the next turn."""
+    def hand_back(self) -> int:
+        """Take back what has not started, to be released with the next turn; return how many."""
         now = clock.monotonic()
-        for held in [*self._threads.take_back(), *self._loop.take_back()]:
-            self._pending.released.append(Ended(held, None, now))
+        taken = [*self._threads.take_back(), *self._loop.take_back()]
+        self._pending.released += [Ended(held, None, now) for held in taken]
+        return len(taken)
 
     def abandon(self, seconds: float) -> tuple[int, int]:
         """Hand back by force what still runs, and write what is left to write.
@@ -231,6 +233,13 @@ class Coordinator:
         helds = self._holdings.helds()
         return all(not held.claimed.lost_count or held.hold in ended for held in helds)
 
+    def _share(self) -> None:
+        """Let others have what would wait here behind long jobs."""
+        in_threads = len(self._holdings) - self._in_loop
+        if not self._pending.ended and self._appetite.is_stuck(in_threads, self._in_loop):
+            self._claimed_count -= self.hand_back()
+            self.drained = False
+
     def _room(self) -> int:
         if not self._due:
             return 0
@@ -252,6 +261,7 @@ class Coordinator:
             released = [ended.held.hold for ended in batch.released]
             if released:
                 engine.release(released, now=now)
+                engine.notify({ended.held.claimed.queue for ended in batch.released})
             unknown = self._unknown.settle(engine, self.name, batch.unknown)
             gone = [*finished.applied, *finished.fenced, *released, *unknown]
             closing = self._holdings.would_empty(gone)

@@ -124,20 +124,28 @@ def freeze(pid):
 
     On SQLite a process that is stopped inside a transaction holds the only lock there is.
     """
-    kill(pid, signal.SIGSTOP)
-    until(lambda: _states_of_threads(pid) <= {"T"}, what=f"process {pid} does not stop")
-    try:
-        with transaction.atomic():
-            Worker.objects.filter(name="").delete()
-    except OperationalError:
+    while True:
+        kill(pid, signal.SIGSTOP)
+        until(lambda: _states_of_threads(pid) <= {"T"}, what=f"process {pid} does not stop")
+        if _can_write():
+            return
         kill(pid, signal.SIGCONT)
-        freeze(pid)
+        until(_can_write, what=f"process {pid} keeps the lock")
 
 
 def process_table():
     """Return the processes of this machine that are not dead."""
     found = [_process(folder) for folder in PROCESSES.iterdir() if folder.name.isdigit()]
     return [process for process in found if process]
+
+
+def _can_write():
+    try:
+        with transaction.atomic():
+            Worker.objects.filter(name="").delete()
+    except OperationalError:
+        return False
+    return True
 
 
 def _die_with_the_tests():

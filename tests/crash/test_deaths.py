@@ -43,6 +43,19 @@ def test_a_killed_childs_job_runs_again_at_once_in_a_live_process(workers, ledge
     assert tree.stop() == 0
 
 
+def test_jobs_behind_a_long_one_are_left_to_a_free_process(workers, ledger, gate):
+    tree = workers("--processes", "2", "--threads", "1").ready(2)
+    enqueue_many(effect, [()] * 100)  # short jobs are claimed in advance
+    enqueue(hold, str(gate))
+    jobs = enqueue_many(effect, [()] * 300)
+    ids = {job.id for job in jobs}
+    until(lambda: ids <= {end.job_id for end in ledger.ends()}, what=tree.text)
+    assert not gate.exists()
+    gate.touch()
+    until(drained, what=unfinished)
+    assert not JobRun.objects.exclude(outcome=RunOutcome.SUCCESSFUL).exists()
+
+
 def test_only_jobs_that_had_started_are_charged_for_a_childs_death(workers, ledger, gate, profile):
     profile(LEASE=60.0)
     tree = workers("--processes", "2", "--threads", "1").ready(2)

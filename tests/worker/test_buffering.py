@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from django_jobs.worker.buffering import MOST, Appetite
+from django_jobs.worker.buffering import MOST, STUCK_AFTER, Appetite
 
 
 @pytest.fixture
@@ -40,6 +40,26 @@ def test_slow_jobs_keep_nothing_from_other_workers(appetite, frozen_clock):
     appetite.ended(1)
     frozen_clock.advance(timedelta(seconds=1))
     assert appetite.room(4, 0) == 0
+
+
+def test_jobs_that_wait_behind_long_ones_are_stuck(appetite, frozen_clock):
+    appetite.claimed(5, 0)
+    appetite.ended(1)
+    assert not appetite.is_stuck(5, 0)
+    frozen_clock.advance(timedelta(seconds=STUCK_AFTER))
+    assert not appetite.is_stuck(4, 10)
+    assert appetite.is_stuck(5, 0)
+    assert appetite.is_stuck(0, 11)
+
+
+@pytest.mark.parametrize("move", ["ended", "claimed"])
+def test_nothing_is_stuck_while_jobs_come_and_go(appetite, frozen_clock, move):
+    frozen_clock.advance(timedelta(seconds=STUCK_AFTER))
+    if move == "ended":
+        appetite.ended(1)
+    else:
+        appetite.claimed(1, 0)
+    assert not appetite.is_stuck(5, 0)
 
 
 def test_async_jobs_alone_fill_the_loop(appetite):
