@@ -75,7 +75,7 @@ def test_a_developer_without_a_worker_is_warned_once(settings, caplog):
     handle = jobs.send.enqueue("ana")
     jobs.add.enqueue(1)
     [message] = [record.getMessage() for record in caplog.records]
-    assert message.startswith(f'Job #{handle.id} is waiting, and no worker for queue "mail" has')
+    assert message.startswith(f'Job #{handle.id} is waiting, and no worker for queue "mail" was')
     assert message.endswith("seen in the last 60 s. Start one: python manage.py runworker")
     assert caplog.records[0].levelno == logging.WARNING
 

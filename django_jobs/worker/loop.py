@@ -161,8 +161,8 @@ class Coordinator:
 
     def breathe(self, pause: float) -> None:
         """Leave the database to others for an instant while there is a backlog."""
-        if pause and len(self._holdings):
-            self.arrivals.full.wait(pause)
+        if pause and self.rhythm.backlogged:
+            clock.sleep(pause)
 
     def hand_back(self) -> int:
         """Take back what has not started, to be released with the next turn; return how many."""

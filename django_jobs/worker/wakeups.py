@@ -13,7 +13,8 @@ class Rhythm:
 
     With a listener an idle worker looks every `poll_interval` seconds, as a net under lost
     wake-ups; without one every 20 ms, doubling to 500 ms (or to `poll_interval`, if shorter).
-    After a wake-up it looks every 50 ms until it has found nothing twice.
+    After a wake-up it looks every 50 ms until it has found nothing twice. `backlogged` says
+    that the last look found all that it asked for.
     """
 
     def __init__(self, poll_interval: float) -> None:
@@ -21,6 +22,7 @@ class Rhythm:
         self._empty_looks = 0
         self._next_look = 0.0
         self.listening = False
+        self.backlogged = False
 
     @property
     def due(self) -> bool:
@@ -34,6 +36,7 @@ class Rhythm:
 
     def found(self, count: int, asked: int) -> None:
         """Take note of a look that was to find `asked` jobs and found `count`."""
+        self.backlogged = count >= asked
         if count >= asked:
             self._empty_looks = 0
             self._next_look = 0.0

@@ -63,3 +63,11 @@ def test_a_wake_up_is_followed_by_quick_looks(rhythm, frozen_clock):
 
 def test_hours_of_silence_do_not_overflow(rhythm, frozen_clock):
     assert waits(rhythm, frozen_clock, 2000)[-1] == 0.5
+
+
+def test_a_look_that_finds_all_it_asked_for_means_a_backlog():
+    rhythm = Rhythm(1.0)
+    rhythm.found(10, 10)
+    assert rhythm.backlogged
+    rhythm.found(9, 10)
+    assert not rhythm.backlogged
