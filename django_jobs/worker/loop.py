@@ -320,7 +320,7 @@ class Coordinator:
         self.drained = self.drained and not gone
         self._in_loop -= sum(1 for held in gone if _is_async(held.claimed))
         self._holdings.drop(held.hold for held in gone)
-        self._appetite.ended(len(gone))
+        self._appetite.ended(len(events))  # what is handed back makes no appetite
         self._journal.write(events)
 
     def _accept(self, claimed: list[ClaimedJob], room: int, asked_at: float) -> None:
