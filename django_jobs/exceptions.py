@@ -31,6 +31,18 @@ class ResultNotStorable(JobError, TypeError):
     """The job returned something that JSON cannot hold."""
 
 
+class InvalidSchedule(JobError, ValueError):
+    """A schedule's cron text, span, time zone or limits cannot be what was meant.
+
+    `field` is the name of the option that is wrong: "cron", "every", "timezone", "name",
+    "starts_at", "ends_at" or "jitter"; forms show the message beside it.
+    """
+
+    def __init__(self, message: str, field: str = "cron") -> None:
+        self.field = field
+        super().__init__(message)
+
+
 class WaitTimeout(JobError, TimeoutError):
     """`wait()` ended before the job did."""
 
