@@ -19,7 +19,10 @@ SQL = re.compile(
 )
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today")}
 WRITERS = {"update", "aupdate", "create", "acreate", "get_or_create", "update_or_create", "Job"}
-PURE = ("states", "retries", "clock", "serializers", "masking", "registry", "exceptions", "binding")
+PURE = (
+    *("states", "retries", "clock", "serializers", "masking", "registry", "exceptions", "binding"),
+    *("cron", "cron_fields"),
+)
 
 
 def sources(*folders):
