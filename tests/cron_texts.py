@@ -9,9 +9,9 @@ LIMITS = {"minute": (0, 59), "hour": (0, 23), "day": (1, 31), "month": (1, 12), 
 
 
 @st.composite
-def fields(draw, name):
+def fields(draw, name, limits=None):
     """One field in a form that croniter, cronsim and we all read alike."""
-    low, high = LIMITS[name]
+    low, high = limits or LIMITS[name]
     number = st.integers(low, high)
     form = draw(st.sampled_from(["*", "one", "list", "range", "step", "range step"]))
     first, last = sorted(draw(st.lists(number, min_size=2, max_size=2, unique=True)))
@@ -43,6 +43,12 @@ def texts(draw):
     day, weekday = draw(days())
     month = draw(fields("month")) if day in ("*", "L") else "*"
     return f"{draw(fields('minute'))} {draw(fields('hour'))} {day} {month} {weekday}"
+
+
+@st.composite
+def nightly(draw):
+    """Times of the first hours of every day, when clocks are changed."""
+    return f"{draw(fields('minute'))} {draw(fields('hour', (0, 4)))} * * {draw(fields('weekday'))}"
 
 
 @dataclass(frozen=True)
