@@ -11,7 +11,7 @@ from hashlib import sha256
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
-from django_jobs.cron import Cron, parse
+from django_jobs.cron_text import Cron, parse
 from django_jobs.display import duration
 from django_jobs.exceptions import InvalidSchedule
 from django_jobs.registry import nearest
@@ -54,7 +54,7 @@ class Timetable:
     """All planned times of one schedule.
 
     `name`: 1 to 255 characters; it decides what `H` and the jitter draw. Exactly one of `cron`
-    (see `cron.parse`) and `every` (whole seconds, 1 s to 3650 days; counted from `starts_at`, or
+    (see `cron_text.parse`) and `every` (whole seconds, 1 s to 3650 days; counted from `starts_at`, or
     from 1970 in UTC, hence the same everywhere). `timezone`: an IANA name (default "UTC"), whose
     clocks `cron` follows; `every` does not. `starts_at`, `ends_at`: aware, both included
     (default: none). `jitter`: whole seconds (default 0), less than the shortest time between two

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
 
-from django_jobs.cron import Cron
 from django_jobs.cron_fields import DAY, HOUR, MINUTE, MONTH, WEEKDAY
+from django_jobs.cron_text import Cron
 from django_jobs.timetables import Timetable
 
 MONTH_NAMES = (

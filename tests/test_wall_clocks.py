@@ -9,7 +9,7 @@ from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_jobs.cron import parse
+from django_jobs.cron_text import parse
 from django_jobs.timetables import Timetable
 from django_jobs.wall_clocks import WallClock, clock_change, occurrences, shown
 from tests.cron_texts import Meaning, nightly, texts

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from django_jobs.cron import parse
+from django_jobs.cron_text import parse
 from django_jobs.timetables import Timetable
 from django_jobs.wording import DAY_NAMES, MONTH_NAMES, ORDINALS, in_words
 from tests.cron_texts import nightly, texts

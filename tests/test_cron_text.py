@@ -9,7 +9,7 @@ from cronsim import CronSim, CronSimError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_jobs.cron import LONGEST, parse
+from django_jobs.cron_text import LONGEST, parse
 from django_jobs.exceptions import InvalidSchedule, JobError
 from tests.cron_texts import Meaning, texts
 
