@@ -1,34 +1,13 @@
-"""The records: fields, constraints, indexes. Every `help_text` is an entry of the data dictionary.
+"""The records of a job: what to do, its ended attempts, its progress and its log.
 
-Models describe; engines write. Nobody assigns `state` here or saves one of these rows by
-hand, and no property writes. Every index of `Job` costs each job something; each one here has
-a measured reason (docs/performance.md).
+Every index of `Job` costs each job something; each one here has a measured reason
+(docs/performance.md).
 """
-
-import json
-from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
 
 from django_jobs.states import FINAL, LIVE, RunOutcome, State, as_choices, label
-
-
-class IdListField(models.Field):  # type: ignore[type-arg]
-    """A list of ids: `bigint[]` on PostgreSQL, JSON text elsewhere."""
-
-    def db_type(self, connection: Any) -> str:
-        """Return the column's type on `connection`."""
-        return "bigint[]" if connection.vendor == "postgresql" else "text"
-
-    def from_db_value(self, value: Any, _expression: Any, _connection: Any) -> list[int]:
-        """Return the stored value as a list."""
-        return json.loads(value) if isinstance(value, str) else list(value or ())
-
-    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:  # noqa: FBT001, FBT002, ARG002 - Django's signature
-        """Return `value` as the driver of `connection` takes it."""
-        ids = [int(item) for item in value or ()]
-        return ids if connection.vendor == "postgresql" else json.dumps(ids)
 
 
 class Job(models.Model):
@@ -191,62 +170,6 @@ class JobRun(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.attempt} of job #{self.job_id}: {self.outcome}"
-
-
-class Claim(models.Model):
-    """The lease on one claimed batch. Its id is the fencing token of the jobs under it."""
-
-    id = models.BigAutoField(primary_key=True)
-    worker = models.CharField(max_length=128, help_text="Name of the worker that holds it.")
-    expires_at = models.DateTimeField(help_text="After this instant the jobs may be taken away.")
-    job_ids = IdListField(default=list, help_text="The jobs still under it; the list only shrinks.")
-    cancel_ids = IdListField(default=list, help_text="Those of them that were asked to stop.")
-
-    class Meta:
-        db_table = "django_jobs_claim"
-
-    def __str__(self) -> str:
-        return f"claim {self.pk} of {self.worker}"
-
-
-class Queue(models.Model):
-    """A queue that was seen, and whether it is paused."""
-
-    id = models.BigAutoField(primary_key=True)
-    name = models.CharField(max_length=64, unique=True, help_text="Its name.")
-    paused_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is paused.")
-    paused_by = models.CharField(max_length=150, default="", blank=True, help_text="Who paused it.")
-    paused_reason = models.CharField(max_length=255, default="", blank=True, help_text="Why.")
-    paused_until = models.DateTimeField(
-        null=True, blank=True, help_text="When it resumes by itself."
-    )
-
-    class Meta:
-        db_table = "django_jobs_queue"
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Worker(models.Model):
-    """A worker process, for people to see. No correctness hangs on it."""
-
-    id = models.BigAutoField(primary_key=True)
-    name = models.CharField(max_length=128, unique=True, help_text="Host, process and boot.")
-    queues = models.JSONField(default=list, help_text="Queues it serves; empty: all of them.")
-    processes = models.SmallIntegerField(default=1, help_text="Processes that run jobs.")
-    threads = models.SmallIntegerField(default=0, help_text="Jobs at once per process.")
-    version = models.CharField(max_length=64, default="", help_text="Code version it runs.")
-    started_at = models.DateTimeField(help_text="When it started.")
-    beat_at = models.DateTimeField(help_text="Its newest sign of life.")
-
-    class Meta:
-        db_table = "django_jobs_worker"
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class JobProgress(models.Model):

@@ -1,0 +1,20 @@
+"""The records: fields, constraints, indexes. Every `help_text` is an entry of the data dictionary.
+
+Models describe; engines write. Nobody assigns `state` here or saves one of these rows by
+hand, and no property writes.
+"""
+
+from django_jobs.models.fields import IdListField
+from django_jobs.models.jobs import Job, JobLog, JobProgress, JobRun
+from django_jobs.models.workers import Claim, Queue, Worker
+
+__all__ = [
+    "Claim",
+    "IdListField",
+    "Job",
+    "JobLog",
+    "JobProgress",
+    "JobRun",
+    "Queue",
+    "Worker",
+]

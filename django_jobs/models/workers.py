@@ -1,0 +1,61 @@
+"""The records of who works: claims with their leases, queues, workers."""
+
+from django.db import models
+
+from django_jobs.models.fields import IdListField
+
+
+class Claim(models.Model):
+    """The lease on one claimed batch. Its id is the fencing token of the jobs under it."""
+
+    id = models.BigAutoField(primary_key=True)
+    worker = models.CharField(max_length=128, help_text="Name of the worker that holds it.")
+    expires_at = models.DateTimeField(help_text="After this instant the jobs may be taken away.")
+    job_ids = IdListField(default=list, help_text="The jobs still under it; the list only shrinks.")
+    cancel_ids = IdListField(default=list, help_text="Those of them that were asked to stop.")
+
+    class Meta:
+        db_table = "django_jobs_claim"
+
+    def __str__(self) -> str:
+        return f"claim {self.pk} of {self.worker}"
+
+
+class Queue(models.Model):
+    """A queue that was seen, and whether it is paused."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=64, unique=True, help_text="Its name.")
+    paused_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is paused.")
+    paused_by = models.CharField(max_length=150, default="", blank=True, help_text="Who paused it.")
+    paused_reason = models.CharField(max_length=255, default="", blank=True, help_text="Why.")
+    paused_until = models.DateTimeField(
+        null=True, blank=True, help_text="When it resumes by itself."
+    )
+
+    class Meta:
+        db_table = "django_jobs_queue"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Worker(models.Model):
+    """A worker process, for people to see. No correctness hangs on it."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=128, unique=True, help_text="Host, process and boot.")
+    queues = models.JSONField(default=list, help_text="Queues it serves; empty: all of them.")
+    processes = models.SmallIntegerField(default=1, help_text="Processes that run jobs.")
+    threads = models.SmallIntegerField(default=0, help_text="Jobs at once per process.")
+    version = models.CharField(max_length=64, default="", help_text="Code version it runs.")
+    started_at = models.DateTimeField(help_text="When it started.")
+    beat_at = models.DateTimeField(help_text="Its newest sign of life.")
+
+    class Meta:
+        db_table = "django_jobs_worker"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
