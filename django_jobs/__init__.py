@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from django_jobs.context import JobContext
+    from django_jobs.declarations import cron, every
     from django_jobs.definitions import job
     from django_jobs.enqueueing import aenqueue, enqueue, enqueue_many
     from django_jobs.exceptions import Cancel, JobError, NonRetriable, RetryAfter, Snooze
@@ -27,8 +28,10 @@ _PLACES = {
     "Snooze": "exceptions",
     "State": "states",
     "aenqueue": "enqueueing",
+    "cron": "declarations",
     "enqueue": "enqueueing",
     "enqueue_many": "enqueueing",
+    "every": "declarations",
     "job": "definitions",
 }
 
@@ -42,8 +45,10 @@ __all__ = [
     "Snooze",
     "State",
     "aenqueue",
+    "cron",
     "enqueue",
     "enqueue_many",
+    "every",
     "job",
 ]
 

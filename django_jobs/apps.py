@@ -1,6 +1,7 @@
 """Registers the app with Django: finds the jobs of every app, connects the checks."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 
 
@@ -18,3 +19,14 @@ class DjangoJobsConfig(AppConfig):
         from django_jobs.conf import get_settings  # noqa: PLC0415
 
         autodiscover_modules(*get_settings().AUTODISCOVER)
+        post_migrate.connect(_sync_schedules, sender=self)
+
+
+def _sync_schedules(using: str, **_: object) -> None:
+    """Bring the schedules in line with the code, once all tables are there."""
+    from django_jobs.conf import get_settings  # noqa: PLC0415 - needs the apps
+    from django_jobs.schedules import sync  # noqa: PLC0415
+    from django_jobs.worker.startup import missing_migrations  # noqa: PLC0415
+
+    if using == get_settings().DATABASE and not missing_migrations(using):
+        sync(using)

@@ -82,6 +82,24 @@ def check_names(**_: Any) -> list[CheckMessage]:
 
 
 @register("django_jobs")
+def check_schedule_names(**_: Any) -> list[CheckMessage]:
+    """E009: two schedules share a name, so that one row would have to follow two rules."""
+    owners: dict[str, list[str]] = {}
+    for definition in registry.definitions():
+        for schedule in definition.schedules:
+            owners.setdefault(schedule.name, []).append(definition.name)
+    return [
+        Error(
+            f'Two schedules are called "{name}": of {" and of ".join(jobs)}.',
+            hint='Give one of them another name: cron("…", name="…").',
+            id="django_jobs.E009",
+        )
+        for name, jobs in owners.items()
+        if len(jobs) > 1
+    ]
+
+
+@register("django_jobs")
 def check_definitions(**_: Any) -> list[CheckMessage]:
     """W003: a time limit beyond the shutdown's grace. W006: a model as a parameter."""
     return [problem for definition in registry.definitions() for problem in _doubts(definition)]

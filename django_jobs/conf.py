@@ -49,6 +49,8 @@ class Settings:
     UNKNOWN_JOB_PATIENCE: float = _meaning(
         "how long a job waits for a worker that knows its name", 3600.0, low=0
     )
+    RETENTION_TICKS: float = _meaning("days that the history of schedules is kept", 30.0, low=1)
+    SCHEDULES_ENABLED: bool = _meaning("False: no schedule enqueues anything", True)
     LISTEN: bool = _meaning("wake workers by LISTEN/NOTIFY (PostgreSQL)", True)
     POOLED: bool = _meaning("a transaction pooler such as PgBouncer is in between", False)
     LOG_JOBS: str = _meaning('"folded" (above 200 jobs a second) or "all"', "folded")

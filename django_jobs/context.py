@@ -44,8 +44,9 @@ class JobContext:
     """The first argument of a job that asks for it by annotation.
 
     Attributes: `job_id` (int, `None` outside a worker), `name` (the definition's name),
-    `queue`, `attempt` (1 at the first run) and `max_attempts`. For the worker:
-    `find_secrets` (how to find the texts to mask), `obeyed` (the reason that `should_stop()` gave), `settled` (the run has
+    `queue`, `attempt` (1 at the first run), `max_attempts` and `planned_at` (the planned time of
+    the schedule that the job stands for, aware, in UTC; `None` for every other job). For the
+    worker: `find_secrets` (how to find the texts to mask), `obeyed` (the reason that `should_stop()` gave), `settled` (the run has
     ended) and `error` (what it raised).
     """
 
@@ -57,12 +58,14 @@ class JobContext:
         queue: str = "default",
         attempt: int = 1,
         max_attempts: int = 1,
+        planned_at: datetime | None = None,
     ) -> None:
         self.name = name
         self.job_id = job_id
         self.queue = queue
         self.attempt = attempt
         self.max_attempts = max_attempts
+        self.planned_at = planned_at
         self.find_secrets: Callable[[], frozenset[str]] = frozenset
         self.obeyed: Ask | None = None
         self.settled = False

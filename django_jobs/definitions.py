@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import update_wrapper
 from typing import (
+    TYPE_CHECKING,
     Any,
     Concatenate,
     Generic,
@@ -26,8 +27,12 @@ from django_jobs.binding import Parameters
 from django_jobs.conf import get_settings
 from django_jobs.context import JobContext
 from django_jobs.enqueueing import Call, JobHandle
+from django_jobs.exceptions import InvalidSchedule
 from django_jobs.options import Changes, Options, clean
 from django_jobs.retries import Backoff, BackoffFunction
+
+if TYPE_CHECKING:
+    from django_jobs.declarations import ScheduleDeclaration
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -44,7 +49,7 @@ class JobDefinition(Generic[P, R_co]):
     and line), `aliases` (former names), `is_async`, `wants_context`, `queue`, `priority`,
     `max_attempts`, `max_lost` (worker deaths it survives), `backoff` (callable of exception and
     attempt), `timeout` (seconds per attempt or `None`), `retry_on` (classes or `None` for all),
-    `never_retry` (classes), `sensitive` (parameter names), `signature` (without the context),
+    `never_retry` (classes), `sensitive` (parameter names), `schedules` (as declared), `signature` (without the context),
     `parameters` (the same, ready to check calls), `run_after` and `unique_key` (by `using()`).
     """
 
@@ -71,6 +76,7 @@ class JobDefinition(Generic[P, R_co]):
         self.on_crash: str = options.get("on_crash", "retry")
         self.sensitive: tuple[str, ...] = options.get("sensitive", ())
         self.aliases: tuple[str, ...] = options.get("aliases", ())
+        self.schedules: tuple[ScheduleDeclaration, ...] = options.get("schedule", ())
         self._max_attempts: int | None = options.get("max_attempts")
 
     def __repr__(self) -> str:
@@ -208,8 +214,18 @@ def _define(function: Any, options: dict[str, Any]) -> JobDefinition[Any, Any]:
                 f'{name}: sensitive names "{parameter}", but there is no such parameter: '
                 f"{definition.parameters.describe()}."
             )
+    _check_schedules(definition)
     registry.register(definition)
     return definition
+
+
+def _check_schedules(definition: JobDefinition[Any, Any]) -> None:
+    for schedule in definition.schedules:
+        try:
+            enqueueing.check_call(definition, schedule.args, schedule.kwargs)
+        except (TypeError, ValueError) as problem:
+            text = f'{definition.name}: schedule "{schedule.name}": {problem}'
+            raise InvalidSchedule(text, "args") from None
 
 
 def _split_context(name: str, signature: inspect.Signature) -> tuple[inspect.Signature, bool]:

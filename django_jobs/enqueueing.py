@@ -35,6 +35,9 @@ __all__ = ["Call", "JobHandle", "aenqueue", "enqueue", "enqueue_many", "running_
 Call = tuple[Any, ...] | Mapping[str, Any]
 """Arguments of one call: a tuple by place, a dict by name, or both as `((…), {…})`."""
 
+ANY_SIZE = 2**31
+"""The limit where the settings may not be read yet."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -100,7 +103,7 @@ def enqueue_one(
 ) -> JobHandle[Any]:
     """Write one job of `definition`."""
     _check_place(definition)
-    return _write([_build(definition, args, kwargs)])[0]
+    return _write([new_job(definition, args, kwargs)])[0]
 
 
 aenqueue_one = sync_to_async(enqueue_one)
@@ -113,7 +116,7 @@ def enqueue_all(definition: "Definition", calls: Iterable[Call]) -> list[JobHand
     jobs = []
     for number, call in enumerate(calls):
         try:
-            jobs.append(_build(definition, *_split(call)))
+            jobs.append(new_job(definition, *_split(call)))
         except (TypeError, ValueError) as problem:
             raise type(problem)(f"Call {number}: {problem}") from None
     return _write(jobs) if jobs else []
@@ -158,11 +161,9 @@ def _split(call: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
             return call, {}
 
 
-def _build(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
-    parameters = definition.parameters
-    parameters.check(args, kwargs)
-    limit = get_settings().MAX_ARGUMENTS
-    texts = dump_arguments(parameters.job, args, kwargs, parameters.positional, limit)
+def new_job(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
+    """Return the job of a call, checked, as it is to be written; raises as `enqueue` does."""
+    texts = _texts(definition, args, kwargs, get_settings().MAX_ARGUMENTS)
     return NewJob(
         name=definition.name,
         queue=definition.queue,
@@ -174,6 +175,19 @@ def _build(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str,
         max_lost=definition.max_lost,
         unique_key=definition.unique_key,
     )
+
+
+def check_call(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Raise TypeError for arguments that the function does not take or JSON cannot hold."""
+    _texts(definition, args, kwargs, ANY_SIZE)
+
+
+def _texts(
+    definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any], limit: int
+) -> tuple[str, str]:
+    parameters = definition.parameters
+    parameters.check(args, kwargs)
+    return dump_arguments(parameters.job, args, kwargs, parameters.positional, limit)
 
 
 def _later(definition: "Definition") -> Later | None:

@@ -19,6 +19,10 @@ class InvalidQueue(JobError, ValueError):
     """The queue is not among the project's `QUEUES`."""
 
 
+class ScheduleNotFound(JobError, LookupError):
+    """There is no schedule of that name."""
+
+
 class ArgumentsTooLarge(JobError, ValueError):
     """The arguments of a job take more room than `MAX_ARGUMENTS` allows."""
 

@@ -147,6 +147,7 @@ def _make_ready(job_ids: Iterable[int], pool: Collection[State], otherwise: str)
     alias = get_settings().DATABASE
     with transaction.atomic(using=alias):
         done, taken = _move_to_ready(alias, ids, _from(pool, State.READY))
+        get_engine(alias).reopen(done)
         refused = dict.fromkeys(taken, KEY_TAKEN)
         refused |= _reasons(alias, _rest(ids, done, taken), otherwise)
         _announce_jobs(alias, done)

@@ -11,7 +11,8 @@ from typing import Any, Literal, TypedDict
 from django.conf import settings as django_settings
 
 from django_jobs.conf import get_settings
-from django_jobs.exceptions import InvalidQueue
+from django_jobs.declarations import ScheduleDeclaration
+from django_jobs.exceptions import InvalidQueue, InvalidSchedule
 from django_jobs.registry import nearest
 from django_jobs.retries import BackoffFunction, as_seconds
 
@@ -48,6 +49,7 @@ class Options(TypedDict, total=False):
     none). `retry_on`: only these exceptions are retried (default: all). `never_retry`: these are
     not. `on_crash`: "retry" (default) or "fail" when the worker dies under the job. `sensitive`:
     names of parameters whose values are never shown. `aliases`: former names of the job.
+    `schedule`: `cron(…)` or `every(…)`, or a list of them.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Options(TypedDict, total=False):
     on_crash: Literal["retry", "fail"]
     sensitive: tuple[str, ...] | list[str] | str
     aliases: tuple[str, ...] | list[str] | str
+    schedule: ScheduleDeclaration | tuple[ScheduleDeclaration, ...] | list[ScheduleDeclaration]
 
 
 def clean(job: str, given: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]:
@@ -206,6 +209,19 @@ def _texts(job: str, option: str, value: Any) -> tuple[str, ...]:
     return texts
 
 
+def _schedule(job: str, value: Any) -> tuple[ScheduleDeclaration, ...]:
+    declarations = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    named = []
+    for number, item in enumerate(declarations, start=1):
+        if not isinstance(item, ScheduleDeclaration):
+            raise TypeError(f'{job}: schedule takes cron("…") or every(…), got {item!r}.')
+        try:
+            named.append(item.named(job if number == 1 else f"{job}#{number}"))
+        except InvalidSchedule as error:
+            raise InvalidSchedule(f"{job}: {error}", error.field) from None
+    return tuple(named)
+
+
 CLEANERS: dict[str, Callable[[str, Any], Any]] = {
     "name": _name,
     "queue": _queue,
@@ -220,4 +236,5 @@ CLEANERS: dict[str, Callable[[str, Any], Any]] = {
     "on_crash": _on_crash,
     "sensitive": _sensitive,
     "aliases": _aliases,
+    "schedule": _schedule,
 }

@@ -59,6 +59,11 @@ def definitions() -> Iterator["Definition"]:
         yield _definitions[name]
 
 
+def known_names() -> frozenset[str]:
+    """Return all names, former ones included."""
+    return frozenset(_definitions) | frozenset(_aliases)
+
+
 def doubles() -> list[tuple[str, str, str]]:
     """Return (name, first place, second place) of each name that was declared twice."""
     return list(_doubles)

@@ -16,6 +16,7 @@ from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
 from django_jobs.engines.base import ClaimedJob, Engine, Finish, Report
 from django_jobs.exceptions import JobNotFound
+from django_jobs.schedules import Ticker
 from django_jobs.states import RunOutcome, after_run
 from django_jobs.worker.execution import make_context, run_sync
 
@@ -32,20 +33,29 @@ def run_jobs(
     now: datetime | None = None,
     until_empty: bool = True,
     raise_errors: bool = False,
+    schedules: bool = False,
 ) -> list[RunOutcome]:
     """Run the jobs that are due, in this thread, and return how each run ended, in order.
 
     `queues`: only these (default: all). `now`: pretend it is this instant, so that retries and
     delayed jobs up to then run (default: the present, or the frozen clock). `until_empty`: go
     on with jobs that were enqueued by jobs (default), else run only what is due at the start.
-    `raise_errors`: raise what a job raised, after its end was written. Raises JobNotFound for
+    `raise_errors`: raise what a job raised, after its end was written. `schedules`: let those
+    that are due enqueue their jobs first, as a worker would (default: no). Raises JobNotFound for
     a job whose name nobody declares, and RuntimeError when jobs never come to an end.
     """
     if now is not None:
         with frozen(now):
-            return run_jobs(queues=queues, until_empty=until_empty, raise_errors=raise_errors)
+            return run_jobs(
+                queues=queues,
+                until_empty=until_empty,
+                raise_errors=raise_errors,
+                schedules=schedules,
+            )
     engine = get_engine(get_settings().DATABASE)
     outcomes: list[RunOutcome] = []
+    if schedules:
+        Ticker().run(engine)
     while claimed := _claim_all(engine, queues):
         _run_all(engine, claimed, outcomes, raise_errors=raise_errors)
         if not until_empty:
@@ -76,7 +86,7 @@ def _run_all(
 
 def _claim(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJob]:
     now = clock.now_or_none()
-    while engine.promote(PAGE, now):
+    while engine.promote(PAGE, now) or engine.release_held(PAGE, now)[0]:
         pass
     return engine.claim(queues, PAGE, WORKER, get_settings().LEASE, now=now)
 

@@ -6,7 +6,8 @@ import factory
 from factory.django import DjangoModelFactory
 
 from django_jobs import clock
-from django_jobs.models import Claim, Job, JobRun, Queue, Worker
+from django_jobs.models import Claim, Job, JobRun, Queue, Schedule, Tick, Worker
+from django_jobs.planning import TickOutcome
 from django_jobs.states import RunOutcome, State
 
 
@@ -72,6 +73,36 @@ class JobRunFactory(DjangoModelFactory):
             error_text="503 from partner\nsecond line",
             traceback='File "shop/jobs.py", line 7, in send',
         )
+
+
+class ScheduleFactory(DjangoModelFactory):
+    """A schedule that somebody made by hand: every hour, on the hour."""
+
+    class Meta:
+        model = Schedule
+
+    name = factory.Sequence(lambda number: f"schedule-{number}")
+    job_name = "tests.jobs.nothing"
+    cron = "0 * * * *"
+    created_at = before(days=1)
+    next_run_at = after(hours=1)
+
+    class Params:
+        paused = factory.Trait(next_run_at=None, paused_at=before(minutes=5), paused_by="ana")
+        disabled = factory.Trait(
+            next_run_at=None, disabled_at=before(minutes=5), disabled_reason="Its job is gone."
+        )
+
+
+class TickFactory(DjangoModelFactory):
+    class Meta:
+        model = Tick
+
+    schedule = factory.SubFactory(ScheduleFactory)
+    planned_at = before(seconds=12)
+    outcome = TickOutcome.ON_TIME
+    job_id = factory.Sequence(lambda number: 800_000 + number)
+    made_at = before(seconds=10)
 
 
 class JobFactory(DjangoModelFactory):

@@ -45,3 +45,8 @@ def fail_for_good(message: str = "hopeless") -> None:
 @job(sensitive=("card",), aliases=("tests.jobs.charge_card",), on_crash="fail")
 def charge(customer: int, card: str, *, api_key: str = "") -> None:
     pass
+
+
+@job
+def nothing() -> None:
+    pass

@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from dataclasses import fields
+from inspect import formatannotation
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,8 @@ def test_the_settings_table_is_what_the_code_says():
     for item in fields(Settings):
         default = getattr(Settings(), item.name)
         shown = f'"{default}"' if isinstance(default, str) else default
-        rows.append(f"| `{item.name}` | {item.type} | `{shown}` | {item.metadata['meaning']} |")
+        kind = formatannotation(item.type)
+        rows.append(f"| `{item.name}` | {kind} | `{shown}` | {item.metadata['meaning']} |")
     table = "\n".join(row.replace(" | None |", " or None |") for row in rows)
     assert table in read("reference/settings.md"), f"The table ought to be:\n{table}"
 

@@ -21,7 +21,8 @@ CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("
 WRITERS = {"update", "aupdate", "create", "acreate", "get_or_create", "update_or_create", "Job"}
 PURE = (
     *("states", "retries", "clock", "serializers", "masking", "registry", "exceptions", "binding"),
-    *("cron_text", "cron_fields", "wall_clocks", "timetables", "wording"),
+    *("cron_text", "cron_fields", "wall_clocks", "timetables", "wording", "planning"),
+    "declarations",
 )
 
 

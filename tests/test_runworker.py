@@ -70,8 +70,9 @@ def test_it_says_what_it_is_and_what_its_jobs_do(run):
     assert "worker " in lines[0]
     assert lines[1].startswith("queues    default, mail")
     assert lines[2].startswith("threads   3")
-    assert lines[3].startswith("Ctrl-C finishes running jobs (30 s)")
-    text = "\n".join(lines[4:])
+    assert lines[3] == "schedules 0"
+    assert lines[4].startswith("Ctrl-C finishes running jobs (30 s)")
+    text = "\n".join(lines[5:])
     assert "event=successful" in text
     assert "event=failed" in text
     assert "no way" in text
@@ -80,7 +81,7 @@ def test_it_says_what_it_is_and_what_its_jobs_do(run):
 
 def test_json_lines_are_json(run):
     enqueue(add, 2, 3)
-    lines = output(run("--burst", "--log-format", "json")).splitlines()[4:]
+    lines = output(run("--burst", "--log-format", "json")).splitlines()[5:]
     events = [json.loads(line) for line in lines]
     assert [event.get("event") for event in events] == ["started", "successful"]
     assert events[1]["job_name"] == "tests.jobs.add"
@@ -249,7 +250,7 @@ def test_before_migrate_it_exits_with_its_reason(run, tmp_path):
     process = run("--no-wait", TEST_DATABASE_NAME=str(tmp_path / "empty.sqlite3"))
     text = output(process)
     assert process.returncode == 1
-    assert "Jobs tables are missing (1 migration not applied: 0001_initial)." in text
+    assert "Jobs tables are missing (2 migrations not applied: 0001_initial, 0002_sch" in text
     assert "Run: python manage.py migrate" in text
     assert "Waiting" not in text
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from django_jobs.engines.schedules import ScheduleVerbs
 from django_jobs.states import Later, RunOutcome, State, Transition
 
 
@@ -60,6 +61,7 @@ class ClaimedJob(NamedTuple):
     attempt: int
     max_attempts: int
     lost_count: int
+    planned_at: datetime | None = None
 
     @property
     def hold(self) -> Hold:
@@ -164,7 +166,7 @@ class Listener(ABC):
         """Close the connection."""
 
 
-class Engine(ABC):
+class Engine(ScheduleVerbs):
     """All database work of the package, for one kind of database, on one connection."""
 
     STOP_ASKED = "!stop"
@@ -184,6 +186,10 @@ class Engine(ABC):
         """Return `options` of a connection, changed as a worker's own connection wants them."""
         del purpose, lease
         return options
+
+    @abstractmethod
+    def at(self, now: datetime | None) -> datetime:
+        """Return `now`, or else the instant by the clock that decides here."""
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:

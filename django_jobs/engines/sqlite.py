@@ -6,7 +6,7 @@ Only the hot verbs are written anew; the rest is the portable engine's.
 import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -138,7 +138,7 @@ class SQLiteEngine(ORMEngine):
         SET state = 'RUNNING', attempt = attempt + 1, claim_id = %s, started_at = %s
         WHERE id IN (SELECT value FROM json_each(%s)) AND state = 'READY'
         RETURNING id, claim_id, name, queue, priority, args, kwargs, attempt, max_attempts,
-            lost_count
+            lost_count, planned_at
     """
 
     def claim(
@@ -164,8 +164,16 @@ class SQLiteEngine(ORMEngine):
                 cursor.execute(self.NEW_CLAIM, (worker, until, json.dumps(sorted(ids))))
                 claim_id = cursor.fetchone()[0]
                 cursor.execute(self.CLAIM, (claim_id, self.stored(now), json.dumps(ids)))
-                rows = {row[0]: ClaimedJob(*row) for row in cursor.fetchall()}
+                rows = {row[0]: self._claimed(row) for row in cursor.fetchall()}
         return [rows[job_id] for job_id in ids]
+
+    def _claimed(self, row: tuple[Any, ...]) -> ClaimedJob:
+        job = ClaimedJob(*row)
+        if job.planned_at is None:
+            return job
+        naive = datetime.fromisoformat(str(job.planned_at))
+        zone = self.connection.timezone
+        return job._replace(planned_at=naive.replace(tzinfo=zone).astimezone(UTC))
 
     def _candidates(
         self, queues: Collection[str] | None, limit: int, now: datetime, *, solo: bool

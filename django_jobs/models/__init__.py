@@ -6,6 +6,7 @@ hand, and no property writes.
 
 from django_jobs.models.fields import IdListField
 from django_jobs.models.jobs import Job, JobLog, JobProgress, JobRun
+from django_jobs.models.schedules import Schedule, Tick
 from django_jobs.models.workers import Claim, Queue, Worker
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "JobProgress",
     "JobRun",
     "Queue",
+    "Schedule",
+    "Tick",
     "Worker",
 ]

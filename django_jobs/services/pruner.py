@@ -1,6 +1,6 @@
 """Deletes what is older than the retention, a little at a time, from the oldest on."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django_jobs import clock
 from django_jobs.conf import get_settings
@@ -20,12 +20,14 @@ class Pruner(Service):
     def __init__(self) -> None:
         super().__init__()
         self._after = 0
+        self._tick_after = 0
 
     def run(self, engine: Engine) -> set[str]:
         """Look at the next pages."""
         now, settings = clock.now(), get_settings()
         successful_before = now - timedelta(days=settings.RETENTION_SUCCESSFUL)
         failed_before = now - timedelta(days=settings.RETENTION_FAILED)
+        self._prune_ticks(engine, now - timedelta(days=settings.RETENTION_TICKS))
         for _ in range(PAGES):
             pruned = engine.prune(successful_before, failed_before, PAGE, self._after)
             if pruned.last_id is None:
@@ -34,3 +36,8 @@ class Pruner(Service):
                 return set()
             self._after = pruned.last_id
         return set()
+
+    def _prune_ticks(self, engine: Engine, before: datetime) -> None:
+        """Delete old history of schedules, one page at a time."""
+        _, last = engine.prune_ticks(before, PAGE, self._tick_after)
+        self._tick_after = last or 0

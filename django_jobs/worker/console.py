@@ -6,13 +6,16 @@ import os
 import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
+from zoneinfo import ZoneInfo
 
 import django
 from django.core.management.color import color_style, supports_color
 from django.db import connections
 
-from django_jobs import __version__, registry
+from django_jobs import __version__, clock, registry
 from django_jobs.conf import get_settings
+from django_jobs.display import ago
+from django_jobs.models import Schedule
 from django_jobs.worker.options import WorkerOptions
 
 FORMATS = ("text", "keyvalue", "json")
@@ -27,6 +30,11 @@ MARKS = {
     "fenced": "!",
     "cancelled": "‖",
     "snoozed": "◔",
+    "on_time": "⏱",
+    "caught_up": "⏱",
+    "skipped": "⏱",
+    "missed": "!",
+    "schedule_failed": "!",
 }
 STYLES = {"successful": "SUCCESS", "retried": "WARNING", "failed": "ERROR", "lost": "ERROR"}
 FIELDS = (
@@ -39,6 +47,7 @@ FIELDS = (
     "worker",
     "started",
     "finished",
+    "schedule",
 )
 
 
@@ -113,6 +122,7 @@ def banner(options: WorkerOptions) -> list[str]:
         f"django_jobs {__version__} · Django {django.get_version()} · {_database()} · worker {name}",
         f"queues    {queues:<24} jobs known  {len(known)}" + (f"  ({names})" if names else ""),
         f"threads   {threads!s:<24} async       {options.async_slots}",
+        f"schedules {_schedules()}",
         (
             f"Ctrl-C finishes running jobs ({options.grace:g} s), "
             "a second Ctrl-C returns them to the queue."
@@ -121,6 +131,23 @@ def banner(options: WorkerOptions) -> list[str]:
     if not known:
         lines.append("No jobs are declared: put @job functions into jobs.py of an installed app.")
     return lines
+
+
+def _schedules() -> str:
+    """Return how many schedules are in force, and what comes next."""
+    settings = get_settings()
+    if not settings.SCHEDULES_ENABLED:
+        return "off (SCHEDULES_ENABLED)"
+    rows = Schedule.objects.using(settings.DATABASE)
+    active = rows.filter(next_run_at__isnull=False).order_by("next_run_at")
+    text, first = str(active.count()), active.first()
+    if (paused := rows.filter(paused_at__isnull=False).count()) > 0:
+        text += f" ({paused} paused)"
+    if first is not None and first.next_run_at is not None:
+        local = first.next_run_at.astimezone(ZoneInfo(first.timezone))
+        away = ago(first.next_run_at, clock.now())
+        text += f"  next: {first.name} {local:%H:%M} {first.timezone} ({away})"
+    return text
 
 
 def _database() -> str:

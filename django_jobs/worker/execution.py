@@ -70,6 +70,7 @@ def make_context(claimed: ClaimedJob) -> JobContext:
         queue=claimed.queue,
         attempt=claimed.attempt,
         max_attempts=claimed.max_attempts,
+        planned_at=claimed.planned_at,
     )
 
 

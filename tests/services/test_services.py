@@ -7,7 +7,7 @@ import pytest
 from django_jobs import clock
 from django_jobs.engines import get_engine
 from django_jobs.models import Claim, Job, JobRun
-from django_jobs.services import Promoter, Pruner, Rescuer, Service, all_services, pruner
+from django_jobs.services import Promoter, Pruner, Rescuer, Scheduler, Service, all_services, pruner
 from django_jobs.states import State
 from tests.factories import JobFactory
 
@@ -56,7 +56,7 @@ def test_a_hurried_service_is_due(frozen_clock):
 
 def test_every_worker_gets_a_fresh_set():
     one, other = all_services(), all_services()
-    assert [type(service) for service in one] == [Promoter, Rescuer, Pruner]
+    assert [type(service) for service in one] == [Scheduler, Promoter, Rescuer, Pruner]
     assert not {id(service) for service in one} & {id(service) for service in other}
 
 

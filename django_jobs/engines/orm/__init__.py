@@ -6,7 +6,8 @@ from django_jobs.engines.orm.inserting import Inserting
 from django_jobs.engines.orm.operating import Operating
 from django_jobs.engines.orm.reporting import Reporting
 from django_jobs.engines.orm.rescuing import Rescuing
+from django_jobs.engines.orm.ticking import TickVerbs
 
 
-class ORMEngine(Inserting, Claiming, Finishing, Rescuing, Operating, Reporting):
+class ORMEngine(Inserting, Claiming, Finishing, Rescuing, Operating, Reporting, TickVerbs):
     """All verbs, on any database that Django knows."""

@@ -155,6 +155,7 @@ def _claimed(job: Job, claim_id: int) -> ClaimedJob:
         job.attempt,
         job.max_attempts,
         job.lost_count,
+        job.planned_at,
     )
 
 

@@ -31,14 +31,14 @@ class Inserting(Rows):
         with self.transaction():
             if any(job.unique_key is not None for job in jobs):
                 return [self._insert_one(job, now) for job in jobs]
-            rows = [_new_row(job, now) for job in jobs]
+            rows = [new_row(job, now) for job in jobs]
             return [Inserted(row.pk, True) for row in self.jobs.bulk_create(rows)]
 
     def _insert_one(self, job: NewJob, now: datetime) -> Inserted:
         for _ in range(TRIES):
             try:
                 with transaction.atomic(using=self.alias):
-                    row = _new_row(job, now)
+                    row = new_row(job, now)
                     row.save(using=self.alias, force_insert=True)
                     return Inserted(row.pk, True)
             except IntegrityError:
@@ -51,7 +51,8 @@ class Inserting(Rows):
         raise IntegrityError(f"unique_key {job.unique_key!r} is taken and free by turns")
 
 
-def _new_row(job: NewJob, now: datetime) -> Job:
+def new_row(job: NewJob, now: datetime) -> Job:
+    """Return the row of a job that is about to be written."""
     run_at = first_run_at(job, now)
     return Job(
         name=job.name,

@@ -1,6 +1,6 @@
 """Duties that every worker does for all: `promote`, `rescue`, `expire`, `prune`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import Q
@@ -8,7 +8,7 @@ from django.db.models import Q
 from django_jobs.engines.base import Hold, Pruned, Rescued
 from django_jobs.engines.endings import LOST_FINGERPRINT, LOST_TEXTS, WORKER_LOST
 from django_jobs.engines.orm.rows import Rows
-from django_jobs.models import Claim, Job, JobLog, JobProgress, JobRun
+from django_jobs.models import Claim, Job, JobLog, JobProgress, JobRun, Tick
 from django_jobs.states import FINAL, RunOutcome, State
 
 
@@ -112,11 +112,23 @@ class Rescuing(Rows):
         with self.transaction():
             window = self.jobs.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)
             ids = list(window[:limit])
-            doomed = list(self.free(self.jobs.filter(old, pk__in=ids)).values_list("pk", flat=True))
-            for rows in (JobRun.objects, JobLog.objects, JobProgress.objects):
-                rows.using(self.alias).filter(job_id__in=doomed).delete()
+            rows = self.free(self.jobs.filter(old, pk__in=ids))
+            found = list(rows.values_list("pk", "state", "schedule_id"))
+            doomed = [pk for pk, _, _ in found]
+            self._note_ends((pk, state, owner) for pk, state, owner in found if owner is not None)
+            for records in (JobRun.objects, JobLog.objects, JobProgress.objects):
+                records.using(self.alias).filter(job_id__in=doomed).delete()
             self.jobs.filter(pk__in=doomed).delete()
         return Pruned(len(doomed), ids[-1] if len(ids) == limit else None)
+
+    def _note_ends(self, made: Iterable[tuple[int, str, int]]) -> None:
+        """Write into the ticks of schedules how their jobs ended: ticks are kept longer."""
+        ends: dict[tuple[int, str], list[int]] = {}
+        for job_id, state, schedule_id in made:
+            ends.setdefault((schedule_id, state), []).append(job_id)
+        for (schedule_id, state), ids in ends.items():
+            ticks = Tick.objects.using(self.alias).filter(schedule_id=schedule_id, job_id__in=ids)
+            ticks.update(job_state=state)
 
 
 def _state_after_loss(job: Job) -> State:

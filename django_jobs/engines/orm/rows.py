@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Expression, Model, Q, QuerySet, Value
 from django.db.models.functions import Now
 from django.db.models.sql import Query
 
@@ -56,6 +56,12 @@ class Rows(Engine):
         query.add_annotation(Now(), "now")
         row: list[datetime] = next(query.get_compiler(connection=self.connection).results_iter())
         return row[0]
+
+    def instant(self, now: datetime | None) -> Expression:
+        """Return what `at` returns as an expression: no query of its own."""
+        if now is not None or self.connection.vendor == "sqlite":
+            return Value(self.at(now))
+        return Now()
 
     def free(self, rows: QuerySet[AnyModel]) -> QuerySet[AnyModel]:
         """Return `rows` without those that somebody has locked, and lock them; never waits."""

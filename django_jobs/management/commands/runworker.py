@@ -1,6 +1,7 @@
 """`manage.py runworker`: runs jobs until it is stopped."""
 
 import argparse
+import logging
 import signal
 import threading
 from typing import Any
@@ -11,12 +12,15 @@ from django.db import connections
 from django_jobs.conf import get_settings
 from django_jobs.exceptions import InvalidQueue
 from django_jobs.options import check_queue
+from django_jobs.schedules import sync
 from django_jobs.worker.console import FORMATS, banner, prepare_logging
 from django_jobs.worker.exits import MISCONFIGURED, end_process
 from django_jobs.worker.options import WorkerOptions, default_threads
 from django_jobs.worker.process import WorkerProcess
 from django_jobs.worker.startup import await_database, await_tables
 from django_jobs.worker.supervisor import Supervisor
+
+logger = logging.getLogger("django_jobs")
 
 WAIT = 60.0
 
@@ -56,6 +60,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: self._stopped_while_waiting.set())
         if not self._is_ready(0.0 if given["no_wait"] else WAIT):
             raise CommandError("The worker did not start.", returncode=MISCONFIGURED)
+        _sync_schedules()
         for line in banner(options):
             self.stdout.write(line)
         self.stdout.flush()
@@ -101,6 +106,21 @@ class Command(BaseCommand):
         if not await_database(alias, wait=wait, say=say, pause=pause):
             return False
         return await_tables(alias, wait=wait, say=say, pause=pause)
+
+
+def _sync_schedules() -> None:
+    """Bring the schedules in line with the code that this worker runs."""
+    if not get_settings().SCHEDULES_ENABLED:
+        return
+    synced = sync()
+    for name in synced.taken:
+        logger.warning(
+            'The code declares a schedule "%s", but somebody has made one of that name by hand, '
+            "and that one stays. Rename one of them.",
+            name,
+        )
+    for name in synced.disabled:
+        logger.warning('The schedule "%s" is disabled: the code no longer declares it.', name)
 
 
 def _positive(text: str) -> int:

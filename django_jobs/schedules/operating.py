@@ -1,0 +1,240 @@
+"""What people may do to schedules.
+
+Each call locks the row: it waits for a worker that deals with it, and after it no worker acts by
+the old rule.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from django_jobs import clock, registry
+from django_jobs.announcements import announce
+from django_jobs.conf import get_settings
+from django_jobs.declarations import check_window, default_timezone
+from django_jobs.engines import get_engine
+from django_jobs.engines.base import Engine
+from django_jobs.engines.schedules import Ticking
+from django_jobs.enqueueing import check_call
+from django_jobs.exceptions import InvalidSchedule, ScheduleNotFound
+from django_jobs.models import Schedule
+from django_jobs.models.schedules import ADMIN, CODE
+from django_jobs.planning import Line, Overlap, Plan, Planned, TickOutcome
+from django_jobs.schedules.syncing import FIELDS, recalled, set_rule
+from django_jobs.schedules.ticking import job_for
+from django_jobs.states import IDLE, State
+
+MOMENT = timedelta(microseconds=1)
+MOST_AT_ONCE = 1_000
+"""Planned times of one backfill."""
+
+PAUSE = ("paused_at", "paused_by", "paused_reason", "next_run_at")
+
+
+def pause(name: str, *, by: str = "", reason: str = "") -> bool:
+    """Pause a schedule until somebody resumes it, deploys included; False: it was paused.
+
+    Jobs that it has made go on. `by` and `reason` (at most 150 and 255 characters) are for
+    people to read. Raises ScheduleNotFound.
+    """
+    with _locked(name) as (engine, row, now):
+        if row.paused_at is not None:
+            return False
+        row.paused_at, row.next_run_at = now, None
+        row.paused_by, row.paused_reason = by[:150], reason[:255]
+        _save(engine, row, PAUSE)
+    return True
+
+
+def resume(name: str, *, catch_up: bool = False) -> bool:
+    """Let a paused schedule go on from its next planned time; False: it was not paused.
+
+    With `catch_up` the newest planned time of the pause gets its job now. Raises
+    ScheduleNotFound.
+    """
+    with _locked(name) as (engine, row, now):
+        paused_at = row.paused_at
+        if paused_at is None:
+            return False
+        row.paused_at, row.paused_by, row.paused_reason = None, "", ""
+        row.next_run_at = row.timetable.next(now) if row.is_active else None
+        _save(engine, row, PAUSE)
+        times = row.timetable.latest(paused_at, now, 1) if catch_up else []
+        line = Line(Overlap.QUEUE_ALL, engine.live_jobs([row.pk]).get(row.pk, []))
+        _tick(engine, row, [line.join(at, TickOutcome.CAUGHT_UP) for at in times], now)
+    return True
+
+
+def run_now(name: str) -> int:
+    """Enqueue a job of the schedule at once and return its id; the next planned time stays.
+
+    It runs beside a job that has not ended, and while the schedule is paused. Its context has
+    no planned time. Raises ScheduleNotFound, and JobNotFound when nobody declares its job.
+    """
+    with _locked(name) as (engine, row, now):
+        planned = Planned(now, TickOutcome.MANUAL, has_job=True)
+        return _tick(engine, row, [planned], now)[0]
+
+
+def backfill(name: str, start: datetime, end: datetime, *, one_by_one: bool = True) -> list[int]:
+    """Enqueue the job of each planned time from `start` to `end` that has none; return their ids.
+
+    Doing it twice does nothing twice. The jobs run one after the other (default), or all as soon
+    as there are workers. Raises ScheduleNotFound, and ValueError, with nothing written, for naive
+    datetimes, an end before the start or in the future, and more than 1,000 planned times.
+    """
+    with _locked(name) as (engine, row, now):
+        _check_span(start, end, now)
+        times = _times(row, start, end)
+        live = engine.live_jobs([row.pk]).get(row.pk, []) if one_by_one else []
+        done = set(
+            row.ticks.using(engine.connection.alias)
+            .filter(planned_at__in=times, job_id__isnull=False)
+            .values_list("planned_at", flat=True)
+        )
+        line = Line(Overlap.QUEUE_ALL if one_by_one else Overlap.ALLOW, live)
+        wanted = [line.join(at, TickOutcome.BACKFILLED) for at in times if at not in done]
+        return _tick(engine, row, wanted, now)
+
+
+def create(name: str, job: str, **fields: Any) -> Schedule:
+    """Make a schedule that no code declares; return its row.
+
+    `job` is the name of a declared job; `fields` are those of `Schedule`: `cron` or `every`,
+    `timezone`, `args`, `kwargs`, … Raises InvalidSchedule, with the field, and JobNotFound.
+    """
+    engine = get_engine(get_settings().DATABASE)
+    if Schedule.objects.using(engine.connection.alias).filter(name=name).exists():
+        raise InvalidSchedule(f'There is a schedule "{name}" already.', "name")
+    now = engine.at(clock.now_or_none())
+    row = Schedule(name=name, job_name=job, source=ADMIN, created_at=now)
+    row.timezone = default_timezone()
+    _set(row, fields, now)
+    row.next_run_at = row.timetable.next(now)
+    row.save(using=engine.connection.alias, force_insert=True)
+    return row
+
+
+def change(name: str, **fields: Any) -> Schedule:
+    """Change fields of a schedule, from its next planned time on; return its row.
+
+    What is changed of a schedule that code declares stays so, whatever is deployed, until
+    `reset`. Raises as `create` does, and ScheduleNotFound.
+    """
+    with _locked(name) as (engine, row, now):
+        changed = {field for field, value in fields.items() if getattr(row, field) != value}
+        _set(row, fields, now)
+        if row.source == CODE:
+            rule = {"cron", "every"}
+            changed |= rule if changed & rule else set()
+            row.overrides = sorted({*row.overrides, *changed})
+        _save(engine, row, (*FIELDS, "job_name", "overrides", "next_run_at"))
+    return row
+
+
+def reset(name: str) -> Schedule:
+    """Undo all changes to a schedule that code declares; return its row."""
+    with _locked(name) as (engine, row, now):
+        row.overrides = []
+        set_rule(row, recalled(row.declared), now)
+        _save(engine, row, (*FIELDS, "overrides", "next_run_at"))
+    return row
+
+
+def delete(name: str) -> None:
+    """Delete a schedule with its history; its jobs stay, but for those that wait for others.
+
+    Raises ScheduleNotFound, and InvalidSchedule for one that code declares: the next deploy
+    would bring it back. Pause it, or remove it from the code.
+    """
+    with _locked(name) as (engine, row, now):
+        if row.source == CODE and row.disabled_at is None:
+            raise InvalidSchedule(
+                f'"{name}" is declared in the code of {row.job_name}, which would bring it back. '
+                "Pause it here, or remove it there.",
+                "name",
+            )
+        live = engine.live_jobs([row.pk]).get(row.pk, [])
+        held = [job.job_id for job in live if job.held]
+        engine.move(held, State.CANCELLED, IDLE, now)
+        row.delete(using=engine.connection.alias)
+
+
+def _set(row: Schedule, fields: Mapping[str, Any], now: datetime) -> None:
+    unknown = fields.keys() - {*FIELDS, "job_name"}
+    if unknown:
+        raise TypeError(f"A schedule has no field {', '.join(sorted(unknown))} to change.")
+    set_rule(row, fields, now)
+    check(row)
+
+
+def check(row: Schedule) -> None:
+    """Raise InvalidSchedule, with the field named, unless `row` can be kept as it is.
+
+    Raises JobNotFound when nobody declares its job.
+    """
+    row.timetable  # noqa: B018 - raises where something is wrong
+    check_window(row.missed_within)
+    definition = registry.get(row.job_name)
+    try:
+        check_call(definition, tuple(row.args), row.kwargs)
+    except (TypeError, ValueError) as problem:
+        raise InvalidSchedule(str(problem), "args") from None
+
+
+@contextmanager
+def _locked(name: str) -> Iterator[tuple[Engine, Schedule, datetime]]:
+    """Lock the schedule for the block."""
+    engine = get_engine(get_settings().DATABASE)
+    names = dict(Schedule.objects.using(engine.connection.alias).values_list("name", "pk"))
+    with _undone_if_refused(engine):
+        row = engine.lock_schedule(names[name]) if name in names else None
+        if row is None:
+            match = registry.nearest(name, list(names))
+            hint = f' Did you mean "{match}"?' if match else ""
+            raise ScheduleNotFound(f'There is no schedule "{name}".{hint}')
+        yield engine, row, engine.at(clock.now_or_none())
+
+
+def _undone_if_refused(engine: Engine) -> AbstractContextManager[Any]:
+    """Return a transaction of our own; inside the caller's, a savepoint: the caller may go on."""
+    inside = engine.connection.in_atomic_block
+    return transaction.atomic(using=engine.connection.alias) if inside else engine.transaction()
+
+
+def _save(engine: Engine, row: Schedule, fields: Iterable[str]) -> None:
+    row.save(using=engine.connection.alias, update_fields=list(fields))
+
+
+def _tick(engine: Engine, row: Schedule, times: list[Planned], now: datetime) -> list[int]:
+    """Write these planned times beside the schedule's own; return the ids of their jobs."""
+    plan = Plan(tuple(times), row.next_run_at)
+    jobs = {planned.at: job_for(row, planned.at) for planned in times if planned.has_job}
+    ids = engine.tick([Ticking(row, plan, jobs)], now)
+    if ids:
+        announce(engine.connection, sorted({job.queue for job in jobs.values()}))
+    return [ids[moment] for moment in sorted(ids)]
+
+
+def _check_span(start: datetime, end: datetime, now: datetime) -> None:
+    for instant in (start, end):
+        if instant.utcoffset() is None:
+            raise ValueError(f"{instant!r} is naive (no time zone). Nothing was enqueued.")
+    if start > end or end > now:
+        raise ValueError(
+            "A backfill goes from a start to a later end, and not into the future. "
+            "Nothing was enqueued."
+        )
+
+
+def _times(row: Schedule, start: datetime, end: datetime) -> list[datetime]:
+    times = row.timetable.latest(start - MOMENT, end, MOST_AT_ONCE + 1)
+    if len(times) > MOST_AT_ONCE:
+        raise ValueError(
+            f"There are more than {MOST_AT_ONCE:,} planned times in between. Nothing was "
+            "enqueued; take a shorter span."
+        )
+    return times
