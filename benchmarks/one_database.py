@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def _figures(vendor: str, scale: Any, parts: list[str]) -> Iterator[Any]:
-    from benchmarks import draining, enqueueing, idling, pickup  # noqa: PLC0415 - as above
+    from benchmarks import draining, enqueueing, idling, pickup, scheduling  # noqa: PLC0415 - as above
 
     if not parts or "enqueue" in parts:
         yield from enqueueing.measure(scale)
@@ -40,6 +40,8 @@ def _figures(vendor: str, scale: Any, parts: list[str]) -> Iterator[Any]:
         yield from pickup.measure(vendor, scale)
     if not parts or "idle" in parts:
         yield from idling.measure(vendor, scale)
+    if not parts or "schedules" in parts:
+        yield from scheduling.measure(scale)
 
 
 def _server(connection: Any) -> str:

@@ -8,7 +8,7 @@ from django.db import connection
 from benchmarks.jobs import nothing
 from django_jobs import enqueue_many
 
-TABLES = ("job_run", "job", "claim", "worker", "job_log", "job_progress")
+TABLES = ("tick", "schedule", "job_run", "job", "claim", "worker", "job_log", "job_progress")
 
 INSERT = """
     INSERT INTO django_jobs_job (
@@ -23,7 +23,7 @@ def empty() -> None:
     with connection.cursor() as cursor:
         for table in TABLES:
             if connection.vendor == "postgresql":
-                cursor.execute(f"TRUNCATE django_jobs_{table}")
+                cursor.execute(f"TRUNCATE django_jobs_{table} CASCADE")
             else:
                 cursor.execute(f"DELETE FROM django_jobs_{table}")
 

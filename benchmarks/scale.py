@@ -15,6 +15,8 @@ class Scale:
     gap: tuple[float, float] = (0.1, 0.5)
     settle: float = 3.0
     idle: float = 10.0
+    schedules: int = 10_000
+    due: int = 1_000
 
 
 FULL = Scale()
@@ -27,4 +29,6 @@ QUICK = Scale(
     gap=(0.05, 0.1),
     settle=0.5,
     idle=1.0,
+    schedules=200,
+    due=50,
 )

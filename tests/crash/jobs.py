@@ -10,10 +10,26 @@ import time
 from pathlib import Path
 
 from django_jobs import JobContext, job
+from django_jobs.engines.orm.ticking import TickVerbs
 from tests.crash.conditions import until
-from tests.crash.ledger import note
+from tests.crash.ledger import VARIABLE, note
 
 FOREVER = 600.0
+DIE_IN_TICK = "die-in-tick"
+"""A file beside the ledger: a worker that starts meanwhile dies in its first tick, before the commit."""
+
+
+def _dying(write):
+    def tick(self, tickings, now=None):
+        write(self, tickings, now)
+        if tickings:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return tick
+
+
+if VARIABLE in os.environ and Path(os.environ[VARIABLE]).with_name(DIE_IN_TICK).exists():
+    TickVerbs.tick = _dying(TickVerbs.tick)
 
 
 @job

@@ -10,6 +10,9 @@ from django.db import connection, connections
 
 from django_jobs.engines import own_engine
 from django_jobs.engines.base import Finish
+from django_jobs.engines.schedules import Ticking
+from django_jobs.models import Schedule
+from django_jobs.planning import Plan, Planned, TickOutcome
 from django_jobs.states import State
 from tests.engines.scenes import LATER, LEASE, NOON, RETRY, SUCCESS, Scene
 
@@ -23,6 +26,24 @@ FILL = """
         %s::timestamptz + number * interval '1 ms', 4, 3, %s, %s
     FROM generate_series(1, %s) AS number
 """
+SCHEDULES = """
+    INSERT INTO django_jobs_schedule (
+        name, job_name, args, kwargs, cron, timezone, jitter, missed, missed_within, overlap,
+        source, declared, overrides, paused_by, paused_reason, disabled_reason, next_run_at,
+        created_at)
+    SELECT 's' || number, 'tests.jobs.nothing', '[]', '{}', '* * * * *', 'UTC', '0', 'one',
+        '1 day', 'skip', 'admin', '{}', '[]', '', '', '',
+        %s::timestamptz + number * interval '1 ms', %s
+    FROM generate_series(1, 10000) AS number
+"""
+TICKS = """
+    INSERT INTO django_jobs_tick (
+        schedule_id, planned_at, outcome, count, job_id, job_state, held, made_at)
+    SELECT id, %s::timestamptz + number * interval '1 minute', 'on_time', 1, number,
+        CASE number WHEN 5 THEN '' ELSE 'SUCCESSFUL' END, number = 5, %s
+    FROM django_jobs_schedule, generate_series(1, 5) AS number
+"""
+NAMES = {"tests.jobs.nothing", "tests.jobs.add"}
 KEY = "django_jobs_job_pkey"
 READY = "django_jobs_job_ready"
 JOB_SCAN = re.compile(r"Seq Scan on django_jobs_job\b")
@@ -125,6 +146,39 @@ def test_due_jobs_are_found_through_their_index(spy):
     plan = spy.plan_of("promote", 10, NOON)
     assert not JOB_SCAN.search(plan)
     assert re.search(r"Index Scan using django_jobs_job_due .*\n\s+Index Cond: \(run_at", plan)
+
+
+def test_the_next_due_schedule_of_ten_thousand_is_the_first_of_its_index(spy):
+    with connection.cursor() as cursor:
+        cursor.execute(SCHEDULES, [NOON, NOON])
+        cursor.execute("ANALYZE django_jobs_schedule")
+    due = "Index Scan using django_jobs_schedule_due"
+    with spy.engine.transaction():
+        plans = (
+            spy.plan_of("next_due", NAMES, [1, 2], LATER),
+            spy.plan_of("lock_due", NAMES, 100, [1, 2], now=LATER),
+        )
+    for plan in plans:
+        assert due in plan
+        assert "Sort" not in plan
+        assert "Seq Scan" not in plan
+
+
+def test_ticks_are_found_through_their_indexes(spy):
+    with connection.cursor() as cursor:
+        cursor.execute(SCHEDULES, [NOON, NOON])
+        cursor.execute(TICKS, [NOON, NOON])
+        cursor.execute("ANALYZE django_jobs_tick")
+    ids = list(Schedule.objects.values_list("pk", flat=True)[:100])
+    assert "django_jobs_tick_open" in spy.plan_of("live_jobs", ids)
+    assert "django_jobs_tick_held" in spy.plan_of("release_held", 10, LATER)
+    time = Planned(LATER, TickOutcome.ON_TIME)
+    with spy.engine.transaction():
+        _, due = spy.engine.lock_due(NAMES, 2, now=LATER)
+        tickings = [Ticking(schedule, Plan((time,), LATER)) for schedule in due]
+        plan = spy.plan_of("tick", tickings, LATER)
+    assert "django_jobs_tick_once" in plan
+    assert "Seq Scan" not in plan
 
 
 def test_a_live_unique_key_is_found_through_its_index(spy):
