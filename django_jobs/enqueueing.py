@@ -200,7 +200,7 @@ def _later(definition: "Definition") -> Later | None:
     return Later(instant=run_after)
 
 
-def _state(later: Later | None) -> State | None:
+def first_state(later: Later | None) -> State | None:
     """Return the state of a new job, `None` where only the database's clock can tell."""
     if later is None:
         return State.READY
@@ -210,7 +210,7 @@ def _state(later: Later | None) -> State | None:
 
 def _write(jobs: Sequence[NewJob]) -> list[JobHandle[Any]]:
     alias = get_settings().DATABASE
-    handles: list[JobHandle[Any]] = [JobHandle(job.name, _state(job.later)) for job in jobs]
+    handles: list[JobHandle[Any]] = [JobHandle(job.name, first_state(job.later)) for job in jobs]
     if alias != DEFAULT_DB_ALIAS and connections[DEFAULT_DB_ALIAS].in_atomic_block:
         transaction.on_commit(partial(_insert, alias, jobs, handles))
     else:
@@ -227,6 +227,11 @@ def _insert(alias: str, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]
     if not fresh:
         return
     announce(engine.connection, (jobs[0].queue,), fresh[0].id)
-    if job_enqueued.receivers and job_enqueued.has_listeners(fresh[0].name):
-        for handle in fresh:
+    signal_enqueued(fresh)
+
+
+def signal_enqueued(handles: Sequence[JobHandle[Any]]) -> None:
+    """Send the signal `job_enqueued` for new jobs of one definition."""
+    if job_enqueued.receivers and job_enqueued.has_listeners(handles[0].name):
+        for handle in handles:
             job_enqueued.send_robust(sender=handle.name, handle=handle)

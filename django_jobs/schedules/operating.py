@@ -24,7 +24,7 @@ from django_jobs.models import Schedule
 from django_jobs.models.schedules import ADMIN, CODE
 from django_jobs.planning import Line, Overlap, Plan, Planned, TickOutcome
 from django_jobs.schedules.syncing import FIELDS, recalled, set_rule
-from django_jobs.schedules.ticking import job_for
+from django_jobs.schedules.ticking import job_for, signal_new
 from django_jobs.states import IDLE, State
 
 MOMENT = timedelta(microseconds=1)
@@ -213,7 +213,9 @@ def _tick(engine: Engine, row: Schedule, times: list[Planned], now: datetime) ->
     """Write these planned times beside the schedule's own; return the ids of their jobs."""
     plan = Plan(tuple(times), row.next_run_at)
     jobs = {planned.at: job_for(row, planned.at) for planned in times if planned.has_job}
-    ids = engine.tick([Ticking(row, plan, jobs)], now)
+    ticking = Ticking(row, plan, jobs)
+    ids = engine.tick([ticking], now)
+    signal_new(ticking, ids)
     if ids:
         announce(engine.connection, sorted({job.queue for job in jobs.values()}))
     return [ids[moment] for moment in sorted(ids)]

@@ -4,13 +4,15 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from django_jobs import clock, registry
 from django_jobs.announcements import hurry
 from django_jobs.conf import get_settings
 from django_jobs.engines.base import Engine, NewJob
 from django_jobs.engines.schedules import Ticking
-from django_jobs.enqueueing import new_job
+from django_jobs.enqueueing import first_state, new_job, signal_enqueued
+from django_jobs.handles import JobHandle
 from django_jobs.models import Schedule
 from django_jobs.planning import LiveJob, Plan, plan
 from django_jobs.states import IDLE, Later, State
@@ -18,6 +20,9 @@ from django_jobs.states import IDLE, Later, State
 logger = logging.getLogger("django_jobs.schedule")
 
 PAGE = 100
+Moment = tuple[int, datetime]
+"""A schedule's id and a planned time."""
+
 ASIDE = 60.0
 """Seconds for which a schedule is left to others after it could not be dealt with here."""
 
@@ -86,6 +91,8 @@ class Ticker:
                 ticking = replace(ticking, plan=ticking.plan.held())
             tickings.append(ticking)
         jobs = engine.tick(tickings, now)
+        for ticking in tickings:
+            signal_new(ticking, jobs)
         return [_dealt(ticking, jobs) for ticking in tickings]
 
     def _set_aside(self, engine: Engine, schedule: Schedule, problem: Exception) -> None:
@@ -109,7 +116,18 @@ class Ticker:
         return sorted(self._aside)
 
 
-def _dealt(ticking: Ticking, jobs: Mapping[tuple[int, datetime], int]) -> Dealt:
+def signal_new(ticking: Ticking, ids: Mapping[Moment, int]) -> None:
+    """Send `job_enqueued` for the jobs that were written."""
+    for planned in ticking.plan.times:
+        if (job_id := ids.get((ticking.schedule.pk, planned.at))) is not None:
+            job = ticking.jobs[planned.at]
+            state = State.WAITING if planned.hold else first_state(job.later)
+            handle: JobHandle[Any] = JobHandle(job.name, state)
+            handle.fill(job_id, created=True)
+            signal_enqueued([handle])
+
+
+def _dealt(ticking: Ticking, jobs: Mapping[Moment, int]) -> Dealt:
     pk = ticking.schedule.pk
     ids = {at: jobs[pk, at] for at in ticking.jobs if (pk, at) in jobs}
     queues = frozenset(ticking.jobs[at].queue for at in ids)

@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from django_jobs import context, registry
+from django_jobs import context, registry, schedules
 from django_jobs.definitions import job
 from django_jobs.models import Job, Schedule, Tick
 from django_jobs.schedules import Ticker
 from django_jobs.services import Scheduler, all_services
+from django_jobs.signals import job_enqueued
 from django_jobs.states import State
 from django_jobs.testing import run_jobs
 from tests.conftest import NOON
@@ -74,6 +75,29 @@ def test_jobs_run_in_tests_leave_schedules_alone_unless_asked():
     assert run_jobs() == []
     assert run_jobs(schedules=True) == ["successful"]
     assert len(run_jobs(schedules=True, now=NOON + 2 * HOUR)) == 1
+
+
+def test_jobs_of_schedules_send_the_same_signal_as_others(engine, ticker):
+    heard = []
+
+    def hear(sender, handle, **_):
+        heard.append((sender, handle.id, handle.created, handle.status))
+
+    schedule = due(overlap="queue_all")
+    TickFactory(schedule=schedule, planned_at=None, job_id=JobFactory().pk)
+    due(jitter=timedelta(minutes=10))
+    job_enqueued.connect(hear)
+    try:
+        ticker.run(engine)
+        schedules.run_now(schedule.name)
+    finally:
+        job_enqueued.disconnect(hear)
+    states = [State.WAITING, State.SCHEDULED, State.READY]
+    ids = Job.objects.filter(schedule_id__isnull=False).order_by("pk").values_list("pk", flat=True)
+    assert heard == [
+        ("tests.jobs.nothing", job_id, True, state)
+        for job_id, state in zip(ids, states, strict=True)
+    ]
 
 
 def test_jitter_delays_the_job_and_not_the_planned_time(engine, ticker):
