@@ -3,14 +3,12 @@
 from dataclasses import dataclass, field
 
 from django.db.models import Q, QuerySet
-from django.urls import reverse
 
 from django_jobs import State
 from django_jobs.models import Job, JobRun
 from example_project.shop.models import Campaign, Recipient, SentMail
+from example_project.shop.watching import GIVEN_UP, LIVE, job_url
 
-LIVE = [State.SCHEDULED, State.READY, State.RUNNING, State.WAITING]
-GIVEN_UP = [State.FAILED, State.CANCELLED]
 IN_TROUBLE = (
     Q(state__in=GIVEN_UP)
     | Q(state__in=[State.SCHEDULED, State.READY], attempt__gt=0)
@@ -80,11 +78,6 @@ def is_finished(campaign: Campaign) -> bool:
     recipients = campaign.recipients.values("job_id")
     jobs = Job.objects.filter(Q(pk=campaign.job_id) | Q(pk__in=recipients))
     return not jobs.filter(state__in=LIVE).exists()
-
-
-def job_url(job_id: int | None) -> str:
-    """Return the address of a job's page in the admin."""
-    return reverse("admin:django_jobs_job_change", args=[job_id])
 
 
 def _troubles(jobs: QuerySet[Job]) -> list[Trouble]:
