@@ -4,7 +4,8 @@
 |---|---|---|
 | `DATABASE_URL` | `postgresql://…`, `sqlite:///…`, or `embedded:` (bundled PostgreSQL) | SQLite file |
 | `EMAIL_URL` | see `example_project/mailers.py` | `outbox:` (files, nothing leaves) |
-| `EXAMPLE_DATA_DIR` | folder of database, outbox and logs | `example_project/data` |
+| `EXAMPLE_DATA_DIR` | folder of database, outbox, files and logs | `example_project/data` |
+| `BASE_URL` | where the worker finds the web server | `http://127.0.0.1:8000` |
 | `DEBUG`, `SECRET_KEY`, `ALLOWED_HOSTS` | as in Django | on, made once, this machine |
 """
 
@@ -132,6 +133,9 @@ ROOT_URLCONF = "example_project.urls"
 STATIC_URL = "static/"
 USE_TZ = True
 TIME_ZONE = "UTC"
+
+# The partners' webhooks are pages of this project; `manage.py demo` says which port it took.
+BASE_URL = env.str("BASE_URL", "http://127.0.0.1:8000")
 
 DEFAULT_FROM_EMAIL = "Corner Shop <shop@example.com>"
 OUTBOX = {

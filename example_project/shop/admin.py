@@ -1,9 +1,19 @@
 """The shop in Django's admin."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
 
-from example_project.shop.models import Campaign, Customer, SentMail, Template
+from example_project.shop.models import (
+    Campaign,
+    Customer,
+    Delivery,
+    Partner,
+    Receipt,
+    SentMail,
+    Template,
+)
 
 
 class MadeByJobs(admin.ModelAdmin):
@@ -11,6 +21,14 @@ class MadeByJobs(admin.ModelAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
         """Nobody adds one by hand."""
+        return False
+
+
+class OnlyToRead(MadeByJobs):
+    """For records of what happened."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Nobody changes the past."""
         return False
 
 
@@ -46,3 +64,27 @@ class SentMailAdmin(MadeByJobs):
     list_display = ["campaign", "customer", "attempt", "sent_at", "message_id"]
     list_select_related = ["campaign", "customer"]
     list_filter = ["campaign"]
+
+
+@admin.register(Partner)
+class PartnerAdmin(admin.ModelAdmin):
+    """Partners and how their side answers."""
+
+    list_display = ["name", "temper", "is_on"]
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(OnlyToRead):
+    """What partners were told, and what they answered."""
+
+    list_display = ["event", "partner", "created_at", "attempt", "answer", "delivered_at", "job_id"]
+    list_select_related = ["partner"]
+    list_filter = ["partner"]
+
+
+@admin.register(Receipt)
+class ReceiptAdmin(OnlyToRead):
+    """What the partners' side remembers."""
+
+    list_display = ["key", "partner", "calls", "taken_at"]
+    list_select_related = ["partner"]

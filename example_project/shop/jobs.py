@@ -3,10 +3,12 @@
 from anymail.exceptions import AnymailRecipientsRefused
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
+from django.utils import timezone
 
 from django_jobs import Backoff, JobContext, enqueue_many, job
 from example_project.shop import mail
-from example_project.shop.models import Campaign, Customer, Recipient, SentMail
+from example_project.shop.models import Campaign, Customer, Delivery, Recipient, SentMail
+from example_project.shop.webhooks import sending
 
 
 @job(queue="mail", never_retry=(ObjectDoesNotExist,))
@@ -51,3 +53,30 @@ def send_mail_to(context: JobContext, campaign_id: int, customer_id: int) -> str
         campaign=campaign, customer=customer, attempt=context.attempt, message_id=message_id
     )
     return message_id
+
+
+@job(
+    queue="webhook",
+    max_attempts=4,
+    backoff=Backoff(first=2, cap=60),
+    timeout=30,
+    never_retry=(sending.NotWanted, ObjectDoesNotExist),
+)
+def deliver(context: JobContext, delivery_id: int) -> str:
+    """Tell a partner of an event, unless they know; record how they answered.
+
+    The waits are short, so that the demo shows them. In real life they begin with minutes, and
+    there are more of them.
+    """
+    delivery = Delivery.objects.select_related("partner").get(pk=delivery_id)
+    if delivery.delivered_at:
+        return "was delivered before"
+    record = Delivery.objects.filter(pk=delivery.pk)
+    url, key = delivery.partner.hook_url, delivery.key
+    try:
+        answer = sending.send(url, key, delivery.event, delivery.payload)
+    except (sending.NotNow, sending.NotWanted) as error:
+        record.update(attempt=context.attempt, answer=str(error))
+        raise
+    record.update(attempt=context.attempt, answer=answer, delivered_at=timezone.now())
+    return answer

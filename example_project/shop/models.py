@@ -1,14 +1,16 @@
-"""Who gets mail, what they get, and who got it."""
+"""What the shop knows: customers and their mails, partners and what they were told."""
 
 import secrets
 from string import Template as Placeholders
+from urllib.parse import urljoin
 
+from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
 
 def new_key() -> str:
-    """Return the default of `Campaign.key`."""
+    """Return a random name for a row: what is outside the database knows it by that."""
     return secrets.token_hex(6)
 
 
@@ -114,3 +116,71 @@ class SentMail(models.Model):
 
     def __str__(self) -> str:
         return f"{self.campaign} to {self.customer}"
+
+
+class Partner(models.Model):
+    """Somebody who is told of events. The shop itself plays their side, see `webhooks/targets.py`."""
+
+    class Temper(models.TextChoices):
+        """How a partner's side answers."""
+
+        STEADY = "steady", "takes everything at once"
+        BUSY = "busy", "is busy twice, then takes it"
+        SWITCHED = "switched", "can be switched on and off"
+        GONE = "gone", "has moved away and wants nothing"
+
+    name = models.CharField(max_length=100)
+    slug = models.SlugField(unique=True)
+    temper = models.CharField(max_length=10, choices=Temper, default=Temper.STEADY)
+    is_on = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def hook_url(self) -> str:
+        """The address that is told of events."""
+        return urljoin(settings.BASE_URL, reverse("shop:hook", args=[self.slug]))
+
+
+class Delivery(models.Model):
+    """An event that one partner is told of. Its key goes along, so that they can know a repetition."""
+
+    partner = models.ForeignKey(Partner, on_delete=models.CASCADE, related_name="deliveries")
+    key = models.CharField(max_length=12, unique=True, default=new_key, editable=False)
+    event = models.CharField(max_length=50)
+    payload = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+    job_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    answer = models.CharField(max_length=200, blank=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name_plural = "deliveries"
+
+    def __str__(self) -> str:
+        return f"{self.event} to {self.partner}"
+
+
+class Receipt(models.Model):
+    """What a partner's side remembers of a delivery: how often it came, and whether it was taken."""
+
+    partner = models.ForeignKey(Partner, on_delete=models.CASCADE)
+    key = models.CharField(max_length=50)
+    calls = models.PositiveIntegerField(default=0)
+    taken_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["partner", "key"], name="shop_one_receipt_per_partner_and_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} at {self.partner}"

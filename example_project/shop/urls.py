@@ -3,6 +3,8 @@
 from django.urls import path
 
 from example_project.shop import views
+from example_project.shop.webhooks import targets
+from example_project.shop.webhooks import views as webhooks
 
 app_name = "shop"
 urlpatterns = [
@@ -10,5 +12,10 @@ urlpatterns = [
     path("campaigns/", views.start, name="start"),
     path("campaigns/<int:pk>/", views.campaign, name="campaign"),
     path("campaigns/<int:pk>/progress/", views.progress, name="progress"),
+    path("webhooks/", webhooks.webhooks, name="webhooks"),
+    path("webhooks/send/", webhooks.send, name="send"),
+    path("webhooks/<int:pk>/retry/", webhooks.retry, name="retry"),
+    path("partners/<int:pk>/switch/", webhooks.switch, name="switch"),
+    path("partners/<slug:slug>/hook/", targets.hook, name="hook"),
     path("enter/<str:token>/", views.enter, name="enter"),
 ]

@@ -1,4 +1,7 @@
-"""A small shop, and a mail provider that the tests can make refuse."""
+"""A small shop, a mail provider that the tests can make refuse, and somebody who answers HTTP."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import django
 import pytest
@@ -63,3 +66,48 @@ def refuse(answer_with):
         answer_with(address, {"recipient_status": {address: status}})
 
     return refuse
+
+
+class _Answering(BaseHTTPRequestHandler):
+    """Keeps each request, and answers as the test said."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.calls.append((self.path, dict(self.headers), body))
+        self.server.answer(self)
+
+    def log_message(self, *_):
+        pass
+
+
+class Somewhere(ThreadingHTTPServer):
+    """A real server in a thread: `answer` gets the request's handler, `calls` are those that came."""
+
+    daemon_threads = False
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Answering)
+        self.calls = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.answer_with(200)
+
+    def answer_with(self, status, body=b"", **headers):
+        def answer(handler):
+            handler.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                handler.send_header(name.replace("_", "-"), value)
+            handler.end_headers()
+            handler.wfile.write(body)
+
+        self.answer = answer
+
+
+@pytest.fixture
+def server():
+    """A server of somebody else, on this machine."""
+    with Somewhere() as somewhere:
+        thread = threading.Thread(target=somewhere.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield somewhere
+        somewhere.shutdown()
+        thread.join()

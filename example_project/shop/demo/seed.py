@@ -1,11 +1,12 @@
-"""Fills the shop: three templates, forty customers, somebody who may see the admin."""
+"""Fills the shop: templates, customers, partners, and somebody who may see the admin."""
 
 import secrets
 
 from django.contrib.auth import get_user_model
+from django.utils.text import slugify
 
 from example_project import mailers
-from example_project.shop.models import Customer, Template
+from example_project.shop.models import Customer, Partner, Template
 
 ADMIN = "admin"
 
@@ -44,9 +45,16 @@ TEMPLATES = {
     ),
 }
 
+PARTNERS = {
+    "Warehouse": Partner.Temper.STEADY,
+    "Bookkeeper": Partner.Temper.BUSY,
+    "Courier": Partner.Temper.SWITCHED,
+    "Old newspaper": Partner.Temper.GONE,
+}
+
 
 def fill() -> None:
-    """Add the customers and templates that are not there yet."""
+    """Add the customers, templates and partners that are not there yet."""
     addresses = [(name, _address(name)) for name in " ".join(PEOPLE.split()).split(", ")]
     # Those whose mailbox is busy at first come last, so that 38 of 40 can be seen for a while.
     busy = [
@@ -57,6 +65,10 @@ def fill() -> None:
     Customer.objects.bulk_create(people, ignore_conflicts=True)
     for name, (subject, body) in TEMPLATES.items():
         Template.objects.get_or_create(name=name, defaults={"subject": subject, "body": body})
+    for name, temper in PARTNERS.items():
+        is_on = temper != Partner.Temper.SWITCHED
+        fresh = {"name": name, "temper": temper, "is_on": is_on}
+        Partner.objects.get_or_create(slug=slugify(name), defaults=fresh)
 
 
 def make_admin() -> str:

@@ -94,7 +94,8 @@ class Command(BaseCommand):
             self.stdout.write(f"Port {wanted_port} is taken; using {port}.")
         begun = timezone.now()
         static = [] if settings.DEBUG else ["--insecure"]  # runserver then serves the style, too
-        with self._children() as children, contextlib.suppress(Stopped):
+        here = {"BASE_URL": f"http://{HOST}:{port}"}
+        with self._children(here) as children, contextlib.suppress(Stopped):
             children.start("worker", "runworker")
             children.start(
                 "web server",
