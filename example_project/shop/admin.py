@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from example_project.shop.models import (
     Campaign,
     Customer,
+    CustomerImport,
     Delivery,
     Partner,
     Receipt,
@@ -36,7 +37,8 @@ class OnlyToRead(MadeByJobs):
 class CustomerAdmin(admin.ModelAdmin):
     """Customers, found by name or address."""
 
-    list_display = ["name", "email"]
+    list_display = ["name", "email", "subscribed"]
+    list_filter = ["subscribed"]
     search_fields = ["name", "email"]
 
 
@@ -88,3 +90,11 @@ class ReceiptAdmin(OnlyToRead):
 
     list_display = ["key", "partner", "calls", "taken_at"]
     list_select_related = ["partner"]
+
+
+@admin.register(CustomerImport)
+class CustomerImportAdmin(OnlyToRead):
+    """Files of customers; “view on site” leads to the live page."""
+
+    fields = ["name", "created_at", "rows", "done", "added", "changed", "bad", "problems"]
+    list_display = ["name", "created_at", "done", "added", "changed", "bad", "job_id"]

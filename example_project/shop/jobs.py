@@ -1,13 +1,25 @@
 """The shop's jobs. This module is found by its name, as `admin.py` is."""
 
+import time
+from typing import Any
+
 from anymail.exceptions import AnymailRecipientsRefused
+from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.utils import timezone
 
 from django_jobs import Backoff, JobContext, enqueue_many, job
 from example_project.shop import mail
-from example_project.shop.models import Campaign, Customer, Delivery, Recipient, SentMail
+from example_project.shop.imports import loading, reading
+from example_project.shop.models import (
+    Campaign,
+    Customer,
+    CustomerImport,
+    Delivery,
+    Recipient,
+    SentMail,
+)
 from example_project.shop.webhooks import sending
 
 
@@ -20,7 +32,8 @@ def send_campaign(context: JobContext, campaign_id: int) -> dict[str, int]:
     with transaction.atomic():
         # Two runs at once, after a lost worker for instance, must not both see nobody.
         campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
-        missing = Customer.objects.exclude(recipient__campaign=campaign).order_by("pk")
+        subscribed = Customer.objects.filter(subscribed=True)
+        missing = subscribed.exclude(recipient__campaign=campaign).order_by("pk")
         customers = list(missing.values_list("pk", flat=True))
         handles = enqueue_many(send_mail_to, [(campaign.pk, customer) for customer in customers])
         Recipient.objects.bulk_create(
@@ -80,3 +93,22 @@ def deliver(context: JobContext, delivery_id: int) -> str:
         raise
     record.update(attempt=context.attempt, answer=answer, delivered_at=timezone.now())
     return answer
+
+
+@job(queue="import", never_retry=(reading.BadFile, ObjectDoesNotExist))
+def import_customers(context: JobContext, import_id: int) -> dict[str, Any]:
+    """Load a file of customers, 100 rows at a time; run again, it goes on where it stopped.
+
+    Only the row's key is among the arguments: the file may be big, and it lies on the disk.
+    """
+    upload = CustomerImport.objects.get(pk=import_id)
+    rows = reading.read_stored(upload.file)
+    upload = loading.begin(upload.pk, len(rows))
+    while upload.done < len(rows):
+        if context.should_stop():
+            break
+        upload = loading.load_some(upload.pk, rows)
+        context.progress(upload.done, len(rows), f"{upload.bad} bad rows so far")
+        time.sleep(settings.IMPORT_PAUSE)  # outside the transaction: nobody waits for us
+    context.log(f"{upload.done} of {len(rows)} rows of {upload.name!r} are in")
+    return loading.summary(upload)

@@ -14,11 +14,18 @@ def new_key() -> str:
     return secrets.token_hex(6)
 
 
+def stored_name(_upload: models.Model, _name: str) -> str:
+    """Return where an uploaded file lies; the visitor's name for it never touches the disk."""
+    return f"imports/{new_key()}.csv"
+
+
 class Customer(models.Model):
-    """Somebody who buys here and wants to hear of it."""
+    """Somebody who buys here, and perhaps wants to hear of it."""
 
     name = models.CharField(max_length=100)
     email = models.EmailField(unique=True)
+    # Who was imported has not agreed to anything: campaigns leave them out.
+    subscribed = models.BooleanField(default=True)
 
     class Meta:
         ordering = ["name"]
@@ -184,3 +191,42 @@ class Receipt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} at {self.partner}"
+
+
+class CustomerImport(models.Model):
+    """A file of customers, and how much of it is in.
+
+    The counts are written in the transaction that writes the customers they count, so a job
+    that runs again goes on where the last one stopped.
+    """
+
+    name = models.CharField(max_length=255)
+    file = models.FileField(upload_to=stored_name)
+    created_at = models.DateTimeField(auto_now_add=True)
+    job_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    rows = models.PositiveIntegerField(null=True, blank=True)
+    done = models.PositiveIntegerField(default=0)
+    added = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+    bad = models.PositiveIntegerField(default=0)
+    problems = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """Return the address of its page."""
+        return reverse("shop:import", args=[self.pk])
+
+    @property
+    def unchanged(self) -> int:
+        """Rows that said what the shop knew before."""
+        return self.done - self.added - self.changed - self.bad
+
+    @property
+    def percent(self) -> int:
+        """Rows behind it in percent of all, rounded down so that 100 means all."""
+        return 100 * self.done // self.rows if self.rows else 0

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from example_project.shop import views
+from example_project.shop.imports import views as imports
 from example_project.shop.webhooks import targets
 from example_project.shop.webhooks import views as webhooks
 
@@ -17,5 +18,10 @@ urlpatterns = [
     path("webhooks/<int:pk>/retry/", webhooks.retry, name="retry"),
     path("partners/<int:pk>/switch/", webhooks.switch, name="switch"),
     path("partners/<slug:slug>/hook/", targets.hook, name="hook"),
+    path("imports/", imports.imports, name="imports"),
+    path("imports/sample.csv", imports.sample_file, name="sample"),
+    path("imports/<int:pk>/", imports.one, name="import"),
+    path("imports/<int:pk>/cancel/", imports.cancel, name="cancel-import"),
+    path("imports/<int:pk>/resume/", imports.resume, name="resume-import"),
     path("enter/<str:token>/", views.enter, name="enter"),
 ]

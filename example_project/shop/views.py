@@ -84,7 +84,7 @@ def _home(request: HttpRequest, form: CampaignForm, status: int = 200) -> HttpRe
     context = {
         "form": form,
         "templates": [(template, template.text_for(reader)) for template in Template.objects.all()],
-        "customers": Customer.objects.count(),
+        "customers": Customer.objects.filter(subscribed=True).count(),
         "campaigns": latest[:10],
     }
     return render(request, "shop/home.html", context, status=status)

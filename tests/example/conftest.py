@@ -1,16 +1,23 @@
 """A small shop, a mail provider that the tests can make refuse, and somebody who answers HTTP."""
 
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import quote
 
 import django
 import pytest
 from anymail.exceptions import AnymailAPIError
 from anymail.message import AnymailRecipientStatus
 from anymail.signals import pre_send
+from django.conf import settings as django_settings
+from django.db import connections
 
 from example_project import mailers
 from example_project.shop.models import Customer, Template
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +118,34 @@ def server():
         yield somewhere
         somewhere.shutdown()
         thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _files_of_the_test(settings, tmp_path):
+    """Keep files in a folder of the test's own, and do not rest."""
+    settings.MEDIA_ROOT = tmp_path / "files"
+    settings.IMPORT_PAUSE = 0
+
+
+def database_url():
+    """Return the address of the running tests' database."""
+    settings = connections["default"].settings_dict
+    name = settings["NAME"]
+    if django_settings.ENGINE == "sqlite":
+        return f"sqlite:///{name}"
+    who = f"{quote(settings['USER'])}:{quote(settings['PASSWORD'])}"
+    place = f"host={quote(settings['HOST'], safe='')}"
+    port = f"&port={settings['PORT']}" if settings["PORT"] else ""
+    return f"postgresql://{who}@/{name}?{place}{port}"
+
+
+@pytest.fixture
+def environment(transactional_db, tmp_path):
+    """Where a process of the example finds this test's database, and its own data folder."""
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "example_project.settings",
+        "DATABASE_URL": database_url(),
+        "EXAMPLE_DATA_DIR": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+    }
