@@ -7,6 +7,7 @@
 | `EXAMPLE_DATA_DIR` | folder of database, outbox, files and logs | `example_project/data` |
 | `BASE_URL` | where the worker finds the web server | `http://127.0.0.1:8000` |
 | `IMPORT_PAUSE` | seconds that an import rests after 100 rows, so that it can be watched | 0.6 |
+| `REPORT_PAUSE` | seconds that a report rests after a tenth of its rows, for the same reason | 0.6 |
 | `DEBUG`, `SECRET_KEY`, `ALLOWED_HOSTS` | as in Django | on, made once, this machine |
 """
 
@@ -138,9 +139,10 @@ TIME_ZONE = "UTC"
 # The partners' webhooks are pages of this project; `manage.py demo` says which port it took.
 BASE_URL = env.str("BASE_URL", "http://127.0.0.1:8000")
 
-# Uploads lie here; nothing is served from it except by a view that knows what it serves.
+# Uploads and reports lie here; nothing is served from it except by a view that knows what it serves.
 MEDIA_ROOT = DATA_DIR / "files"
 IMPORT_PAUSE = env.float("IMPORT_PAUSE", 0.6)
+REPORT_PAUSE = env.float("REPORT_PAUSE", 0.6)
 
 DEFAULT_FROM_EMAIL = "Corner Shop <shop@example.com>"
 OUTBOX = {

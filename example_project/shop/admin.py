@@ -9,6 +9,7 @@ from example_project.shop.models import (
     Campaign,
     Customer,
     CustomerImport,
+    CustomerReport,
     Delivery,
     Partner,
     Receipt,
@@ -98,3 +99,10 @@ class CustomerImportAdmin(OnlyToRead):
 
     fields = ["name", "created_at", "rows", "done", "added", "changed", "bad", "problems"]
     list_display = ["name", "created_at", "done", "added", "changed", "bad", "job_id"]
+
+
+@admin.register(CustomerReport)
+class CustomerReportAdmin(OnlyToRead):
+    """Reports; “view on site” leads to the live page."""
+
+    list_display = ["__str__", "created_at", "finished_at", "rows", "job_id"]

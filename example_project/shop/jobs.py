@@ -1,6 +1,7 @@
 """The shop's jobs. This module is found by its name, as `admin.py` is."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from anymail.exceptions import AnymailRecipientsRefused
@@ -16,10 +17,12 @@ from example_project.shop.models import (
     Campaign,
     Customer,
     CustomerImport,
+    CustomerReport,
     Delivery,
     Recipient,
     SentMail,
 )
+from example_project.shop.reports import writing
 from example_project.shop.webhooks import sending
 
 
@@ -112,3 +115,25 @@ def import_customers(context: JobContext, import_id: int) -> dict[str, Any]:
         time.sleep(settings.IMPORT_PAUSE)  # outside the transaction: nobody waits for us
     context.log(f"{upload.done} of {len(rows)} rows of {upload.name!r} are in")
     return loading.summary(upload)
+
+
+@job(queue="report", never_retry=(ObjectDoesNotExist,))
+def prepare_report(context: JobContext, report_id: int) -> dict[str, int]:
+    """Write the report's file; run again, it writes the same file anew, whole or not at all."""
+    report = CustomerReport.objects.get(pk=report_id)
+    rows = _write_customers(context, report.path)
+    CustomerReport.objects.filter(pk=report.pk).update(rows=rows, finished_at=timezone.now())
+    return {"rows": rows}
+
+
+def _write_customers(context: JobContext, path: Path) -> int:
+    """Write the file, tell how far it is; return the number of customers in it."""
+    rows = 0
+    with writing.replacing(path) as file:
+        for rows, total in writing.write_customers(file):
+            context.progress(rows, total, "customers written")
+            # Asked only while there is more to do: what is complete shall not be thrown away.
+            if rows < total and context.should_stop():
+                raise writing.Unfinished(f"stopped after {rows} of {total} customers")
+            time.sleep(settings.REPORT_PAUSE)
+    return rows

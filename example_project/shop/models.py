@@ -1,6 +1,7 @@
 """What the shop knows: customers and their mails, partners and what they were told."""
 
 import secrets
+from pathlib import Path
 from string import Template as Placeholders
 from urllib.parse import urljoin
 
@@ -230,3 +231,34 @@ class CustomerImport(models.Model):
     def percent(self) -> int:
         """Rows behind it in percent of all, rounded down so that 100 means all."""
         return 100 * self.done // self.rows if self.rows else 0
+
+
+class CustomerReport(models.Model):
+    """A table of all customers as a file; the file is there, whole, when `finished_at` is set."""
+
+    # The file is named by the key: numbers of rows begin anew in another database.
+    key = models.CharField(max_length=12, unique=True, default=new_key, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    job_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    rows = models.PositiveIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"Customers #{self.pk}"
+
+    def get_absolute_url(self) -> str:
+        """Return the address of its page."""
+        return reverse("shop:report", args=[self.pk])
+
+    @property
+    def path(self) -> Path:
+        """Where its file lies, or will lie."""
+        return Path(settings.MEDIA_ROOT) / "reports" / f"customers-{self.key}.csv"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it may be downloaded."""
+        return self.finished_at is not None and self.path.is_file()

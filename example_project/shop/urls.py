@@ -4,6 +4,7 @@ from django.urls import path
 
 from example_project.shop import views
 from example_project.shop.imports import views as imports
+from example_project.shop.reports import views as reports
 from example_project.shop.webhooks import targets
 from example_project.shop.webhooks import views as webhooks
 
@@ -23,5 +24,8 @@ urlpatterns = [
     path("imports/<int:pk>/", imports.one, name="import"),
     path("imports/<int:pk>/cancel/", imports.cancel, name="cancel-import"),
     path("imports/<int:pk>/resume/", imports.resume, name="resume-import"),
+    path("reports/", reports.reports, name="reports"),
+    path("reports/<int:pk>/", reports.one, name="report"),
+    path("reports/<int:pk>/customers.csv", reports.download, name="download"),
     path("enter/<str:token>/", views.enter, name="enter"),
 ]

@@ -124,7 +124,7 @@ def server():
 def _files_of_the_test(settings, tmp_path):
     """Keep files in a folder of the test's own, and do not rest."""
     settings.MEDIA_ROOT = tmp_path / "files"
-    settings.IMPORT_PAUSE = 0
+    settings.IMPORT_PAUSE = settings.REPORT_PAUSE = 0
 
 
 def database_url():

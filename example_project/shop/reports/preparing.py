@@ -1,0 +1,26 @@
+"""Starts a report: the row and the job that writes its file."""
+
+from django.db import transaction
+
+from example_project.shop.jobs import prepare_report
+from example_project.shop.models import CustomerReport
+
+UNIQUE_KEY = "customers-report"
+
+
+def start() -> CustomerReport:
+    """Return a new report, or the one that is being prepared: two clicks are one report.
+
+    The key of the job decides, not a look before it: of two requests at once one gets the
+    other's job.
+    """
+    with transaction.atomic():
+        report = CustomerReport.objects.create()
+        handle = prepare_report.using(unique_key=UNIQUE_KEY).enqueue(report.pk)
+        before = CustomerReport.objects.filter(job_id=handle.id).first()
+        if before is not None:
+            report.delete()
+            return before
+        report.job_id = handle.id
+        report.save(update_fields=["job_id"])
+    return report
