@@ -68,11 +68,13 @@ def status_of(url):
         connection.close()
 
 
-def test_once_mails_forty_customers_one_mail_each_and_two_after_a_retry(environment, tmp_path):
+def test_once_mails_forty_customers_imports_a_file_and_prepares_a_report(environment, tmp_path):
     done = run_demo(environment, "--once")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "40 mails in the outbox for 40 recipients" in done.stdout
     assert "2 of them after a retry" in done.stdout
+    assert "2000 added, 0 renamed, 0 known before, 7 bad" in done.stdout
+    assert "2040 lines for 2040 customers" in done.stdout
     assert "BAD" not in done.stdout
     assert len(list(tmp_path.glob("outbox/*/*.eml"))) == 40
     assert SentMail.objects.count() == 40

@@ -23,7 +23,7 @@ TABLE = "name,email\nAda Byron,ada@example.com\nEve,eve@example.com\nNobody,nowh
 
 
 def start(text=TABLE, name="customers.csv"):
-    return uploads.start(ContentFile(text.encode(), name), name)
+    return uploads.start(ContentFile(text.encode(), name))
 
 
 def upload(client, content, name="customers.csv"):

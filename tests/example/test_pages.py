@@ -9,7 +9,7 @@ from django.urls import reverse
 from django_jobs.models import Job
 from django_jobs.testing import run_jobs
 from example_project.shop import campaigns
-from example_project.shop.models import Campaign, SentMail, Template
+from example_project.shop.models import Campaign, Customer, SentMail, Template
 from example_project.shop.views import login_token
 
 pytestmark = pytest.mark.urls("example_project.urls")
@@ -68,6 +68,28 @@ def test_the_pages_show_the_mail_as_a_customer_reads_it(client, shop):
 def test_a_page_without_templates_says_how_to_fill_the_shop(client, db):
     assert not Template.objects.exists()
     assert "python manage.py demo" in client.get(reverse("shop:home")).content.decode()
+
+
+def test_the_first_page_leads_to_all_there_is_to_try(client, db):
+    shown = client.get(reverse("shop:home")).content.decode()
+    for name in ("webhooks", "imports", "reports"):
+        assert shown.count(f'href="{reverse(f"shop:{name}")}"') == 2
+        assert client.get(reverse(f"shop:{name}")).status_code == 200
+
+
+def test_only_customers_who_want_mail_are_counted(client, shop):
+    Customer.objects.create(name="Eve", email="eve@example.com", subscribed=False)
+    assert "sends\n    3 mails" in client.get(reverse("shop:home")).content.decode()
+
+
+@pytest.mark.parametrize(
+    "name", ["campaign", "sentmail", "delivery", "receipt", "customerimport", "customerreport"]
+)
+def test_what_jobs_have_written_is_shown_in_the_admin_and_added_by_nobody(admin_client, shop, name):
+    campaigns.start(shop)
+    run_jobs()
+    assert admin_client.get(reverse(f"admin:shop_{name}_changelist")).status_code == 200
+    assert admin_client.get(reverse(f"admin:shop_{name}_add")).status_code == 403
 
 
 def test_the_progress_asks_again_until_the_campaign_is_finished(client, shop):

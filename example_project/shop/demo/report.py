@@ -1,4 +1,4 @@
-"""What `demo --once` prints: who got what, the rows of the jobs, and whether all is right."""
+"""What `demo --once` prints of the campaign: who got what, the rows of the jobs, and whether all is right."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +22,9 @@ class Check:
     holds: bool
     text: str
 
+    def __str__(self) -> str:
+        return f"{'ok ' if self.holds else 'BAD'}  {self.text}"
+
 
 class Report:
     """Reads a finished campaign once: from the outbox, the shop's tables and the jobs' tables."""
@@ -44,7 +47,7 @@ class Report:
         yield ""
         yield from self._jobs()
         yield ""
-        yield from (f"{'ok ' if check.holds else 'BAD'}  {check.text}" for check in self.checks())
+        yield from map(str, self.checks())
 
     def checks(self) -> list[Check]:
         """Return what must hold after a run in which nobody was killed."""

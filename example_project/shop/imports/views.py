@@ -25,8 +25,7 @@ def imports(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         form = ImportForm(request.POST, request.FILES)
         if form.is_valid():
-            file = form.cleaned_data["file"]
-            return redirect(uploads.start(file, file.name))
+            return redirect(uploads.start(form.cleaned_data["file"]))
     latest = list(CustomerImport.objects.all()[:SHOWN])
     jobs = watch(upload.job_id for upload in latest)
     context = {"form": form, "imports": [(upload, jobs[upload.job_id]) for upload in latest]}
