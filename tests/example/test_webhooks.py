@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from pytest_django.live_server_helper import LiveServer
 
 from django_jobs.models import Job, JobRun
 from django_jobs.testing import run_jobs
@@ -16,10 +17,18 @@ pytestmark = pytest.mark.urls("example_project.urls")
 HTMX = {"headers": {"HX-Request": "true"}}
 
 
+@pytest.fixture(scope="module")
+def web_server(django_db_setup):
+    """A real web server that is gone after these tests: others fork, and that wants one thread."""
+    server = LiveServer("localhost")
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def partners(live_server, settings):
+def partners(web_server, transactional_db, settings):
     """The demo's partners, on a real web server; the courier is switched off."""
-    settings.BASE_URL = live_server.url
+    settings.BASE_URL = web_server.url
     seed.fill()
     return {partner.slug: partner for partner in Partner.objects.all()}
 
