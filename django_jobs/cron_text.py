@@ -52,7 +52,7 @@ class Cron:
 
     def next_wall(self, after: datetime) -> datetime | None:
         """Return the first wall-clock time later than `after`, both naive; None: never again."""
-        return self._walk("get_next", after.replace(second=0, microsecond=0))
+        return self._walk("get_next", after)
 
     def previous_wall(self, before: datetime) -> datetime | None:
         """Return the last wall-clock time earlier than `before`, both naive; None: never yet."""

@@ -1,5 +1,4 @@
 import re
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -9,7 +8,7 @@ from cronsim import CronSim, CronSimError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_jobs.cron_text import LONGEST, parse
+from django_jobs.cron_text import LONGEST, _walker, parse
 from django_jobs.exceptions import InvalidSchedule, JobError
 from tests.cron_texts import Meaning, texts
 
@@ -104,6 +103,7 @@ def test_hours_months_and_weekdays_wrap_around(text, written):
         ("0 0 15-15 * *", "0 0 15 * *"),
         ("0 0 * jan-jan *", "0 0 * 1 *"),
         ("0 0 * * 7-7", "0 0 * * 0"),
+        ("0 0 * * 7/2", "0 0 * * 0"),
         ("5-5/15 0 * * *", "5 0 * * *"),
     ],
 )
@@ -278,6 +278,11 @@ def test_any_text_is_understood_or_refused(text):
     assert re.fullmatch(r"([*l0-9,]+ ){4}[*0-9,#]+", written)
 
 
+@pytest.mark.parametrize("text", ["0 0 31 1,2 *", "0 0 29 2 *", "0 0 1,31 2 *", "0 0 L 2 *"])
+def test_a_day_that_some_month_has_does_happen(text):
+    assert parse(text, "nightly").next_wall(NEW_YEAR)
+
+
 def test_leap_days_come_every_four_years():
     found = [f"{wall}" for wall in islice(years("0 0 29 2 *"), 3)]
     assert found == ["2028-02-29 00:00:00", "2032-02-29 00:00:00", "2036-02-29 00:00:00"]
@@ -324,17 +329,14 @@ def test_the_calendar_ends_and_begins():
     assert cron.previous_wall(at("0001-01-01")) is None
 
 
-def test_threads_do_not_disturb_each_other():
+def test_what_threads_share_does_not_move():
     cron = parse("17 3 * * *", "nightly")
-
-    def read(day):
-        start = NEW_YEAR + day * ONE_DAY
-        return all(
-            cron.next_wall(start) == start + timedelta(hours=3, minutes=17) for _ in range(50)
-        )
-
-    with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(read, range(40)))
+    shared = _walker(cron.normal)
+    before = vars(shared).copy()
+    cron.next_wall(NEW_YEAR)
+    cron.previous_wall(NEW_YEAR)
+    assert _walker(cron.normal) is shared
+    assert vars(shared) == before
 
 
 @given(texts(), INSTANTS)

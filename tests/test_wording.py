@@ -37,6 +37,7 @@ EVERY_MINUTE, EVERY_HOUR = set(range(60)), set(range(24))
         ("0 9-17 * * *", "every hour from 09:00 to 17:00"),
         ("0 */4 * * *", "every 4 hours from 00:00"),
         ("5 1/2 * * *", "every 2 hours from 01:05"),
+        ("0 4,8,12,16,20 * * *", "at minute 0 of hours 4, 8, 12, 16 and 20"),
         ("0 */5 * * *", "at minute 0 of hours 0, 5, 10, 15 and 20"),
         ("0 2 * * *", "at 02:00 every day"),
         ("0 */6 * * *", "at 00:00, 06:00, 12:00 and 18:00 every day"),
@@ -118,8 +119,9 @@ def read_time(words):
     if match := re.match(rf"(?:at|.* at) ({CLOCK}(?:(?:, | and ){CLOCK})*)", words):
         return {clock(item) for item in items(match[1])}
     if match := re.match(rf"every (\d+) hours from ({CLOCK})", words):
-        hour, minute = clock(match[2])
-        return {(one, minute) for one in range(hour, 24, int(match[1]))}
+        (hour, minute), step = clock(match[2]), int(match[1])
+        assert hour < step  # or it would not be every so many hours
+        return {(one, minute) for one in range(hour, 24, step)}
     if match := re.match(rf"every hour from ({CLOCK}) to ({CLOCK})", words):
         (first, minute), (last, _) = clock(match[1]), clock(match[2])
         return {(hour, minute) for hour in range(first, last + 1)}
