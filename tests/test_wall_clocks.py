@@ -152,7 +152,8 @@ CHANGES = {
 }
 
 SHIFTING = tuple(sorted(set(CHANGES) - {"Pacific/Apia"}))
-PARTS_OF_HOURS = {"Australia/Lord_Howe", "Asia/Kathmandu", "America/Caracas"}
+# Shifted by parts of an hour, or at midnight.
+ODD_CHANGES = {"Australia/Lord_Howe", "Asia/Kathmandu", "America/Caracas", "America/Santiago"}
 
 
 @st.composite
@@ -225,8 +226,10 @@ def test_a_second_implementation_agrees_around_the_changes(text, moment):
     table, theirs = timetable(name, text), CronSim(text, start.astimezone(ZoneInfo(name)))
     if table.rule.fixed != (theirs.fixup_tz is not None):
         return  # 0-23 names every hour: to us that is *, to cronsim a list of fixed times
-    if not table.rule.fixed and name in PARTS_OF_HOURS:
-        return  # with wildcards, cronsim goes by whole hours and misses what a shorter shift hides
+    if not table.rule.fixed and name in ODD_CHANGES:
+        # With wildcards, cronsim goes by whole hours and misses what a shorter shift hides, and
+        # it takes a midnight that the clock skips for one that matches.
+        return
     planned = last = start
     for _ in range(20):
         planned = table.next(planned)
@@ -239,6 +242,7 @@ def test_a_second_implementation_agrees_around_the_changes(text, moment):
         assert planned == other
 
 
+@settings(deadline=None)
 @given(ANY_TEXT, around_changes())
 def test_next_is_later_and_nothing_lies_between(text, moment):
     name, _, start = moment
