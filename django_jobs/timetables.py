@@ -229,13 +229,19 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
-@lru_cache(maxsize=256)
 def _likely_zone(name: str) -> str | None:
-    zones = {zone.lower(): zone for zone in available_timezones() if not zone.startswith(NOT_MEANT)}
+    zones = _places()
     place = "/" + name.rpartition("/")[2].replace(" ", "_")
     same_place = sorted(zone for zone in zones if zone.endswith(place))
     match = next(iter(same_place), None) or nearest(name, sorted(zones))
     return zones[match] if match else None
+
+
+@lru_cache(maxsize=1)
+def _places() -> dict[str, str]:
+    # It reads hundreds of files, and is needed for a message only.
+    named = available_timezones() - NOT_PLACES
+    return {zone.lower(): zone for zone in named if not zone.startswith(NOT_MEANT)}
 
 
 def _check_every(every: timedelta | None, cron: str | None) -> None:
