@@ -7,7 +7,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -104,14 +104,27 @@ async def run_async(claimed: ClaimedJob, context: JobContext) -> Outcome:
         try:
             with _told_which_job(claimed):
                 call = _call(definition, claimed, context)
-                return _returned(definition, await call.awaited(), context)
+                outcome = _returned(definition, await call.awaited(), context)
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
-            return _ending(error, definition, context)
-        finally:
-            context.settled = True
-            call_off()
-            if place in SyncToAsync.context_to_thread_executor:
-                await asyncio.shield(sync_to_async(connections.close_all)())
+            outcome = _ending(error, definition, context)
+        context.settled = True
+        call_off()
+        if place in SyncToAsync.context_to_thread_executor:
+            await _close_connections()
+    return outcome
+
+
+async def _close_connections() -> None:
+    """Close the connections of the job's own thread, whoever cancels the task meanwhile.
+
+    The job has ended. A cancellation that it left behind, by a timer of its own for instance,
+    must not take its outcome away: the job would stay RUNNING, and its place taken, for ever.
+    """
+    closing = asyncio.ensure_future(sync_to_async(connections.close_all)())
+    while not closing.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(closing)
+    closing.result()
 
 
 class _Call:

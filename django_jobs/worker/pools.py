@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import MutableSequence
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
@@ -225,9 +226,10 @@ class AsyncPool:
                 held = self._waiting.popleft()
             except IndexError:  # taken back meanwhile
                 return
-            task = self._loop.create_task(self._run(held, self._free.popleft()))
+            slot = self._free.popleft()
+            task = self._loop.create_task(self._run(held, slot))
             self._tasks.add(task)
-            task.add_done_callback(self._done)
+            task.add_done_callback(partial(self._done, held, slot))
 
     async def _run(self, held: Held, slot: int) -> None:
         ended = self._starter.refusal(held)
@@ -235,12 +237,17 @@ class AsyncPool:
             self._starter.begin(held, slot)
             outcome = await run_async(held.claimed, held.context)
             ended = self._starter.end(held, outcome, slot)
+        self._leave(ended, slot)
+
+    def _leave(self, ended: Ended, slot: int) -> None:
         self._free.append(slot)
         self._watcher.on_ended(ended, idle=not self._waiting)
         self._fill()
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
+    def _done(self, held: Held, slot: int, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
+        if task.cancelled():
+            # By another job, which cancelled all tasks it found, before this one could start.
+            self._leave(Ended(held, None, clock.monotonic()), slot)
+        elif (error := task.exception()) is not None:
             self._watcher.on_crashed(error)

@@ -1,5 +1,6 @@
 """The coordinator: claims, hands out, collects, writes."""
 
+import asyncio
 import threading
 from datetime import timedelta
 
@@ -91,6 +92,18 @@ def test_async_jobs_run_beside_the_others(bench):
     bench().drain()
     assert [handle.result for handle in handles] == [2 * number for number in range(20)]
     assert states() == ["SUCCESSFUL"] * 40
+
+
+def test_a_cancellation_that_comes_after_the_end_of_an_async_job_takes_nothing_away(bench):
+    @job(name="tests.late")
+    async def cancelled_late():
+        await Job.objects.acount()  # so that its connection has to be closed
+        asyncio.get_running_loop().call_soon(asyncio.current_task().cancel)
+        return 1
+
+    enqueue(cancelled_late)
+    bench().drain()
+    assert Job.objects.get().state == State.SUCCESSFUL
 
 
 def test_a_failed_attempt_is_scheduled_again(bench):

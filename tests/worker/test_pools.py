@@ -206,6 +206,25 @@ def test_the_loop_outlives_a_task_of_a_job_that_exits(bench, kind):
     assert ended[2].outcome == Succeeded("1")
 
 
+def test_a_job_that_cancels_every_task_it_finds_keeps_no_other_from_running(bench):
+    @job(name="tests.cancels")
+    async def cancels():
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    @job(name="tests.after")
+    async def after():
+        return 1
+
+    bench.holdings.add(helds := [held(1, name=cancels.name), held(2, name=after.name)], clock_now())
+    bench.loop._waiting.extend(helds)  # both become tasks before the first one runs
+    bench.loop._running_loop().call_soon_threadsafe(bench.loop._fill)
+    ended = bench.ended(2)
+    assert (ended[1].outcome, ended[2].outcome) == (Succeeded(), None)
+    bench.submit(bench.loop, after, [3, 4])
+    assert bench.ended(4)[4].outcome == Succeeded("1")
+
+
 def test_a_break_in_the_pool_itself_is_reported(bench, pool, gated, monkeypatch):
     def broken(*_):
         raise RuntimeError("the board is gone")
