@@ -250,8 +250,13 @@ class Engine(ScheduleVerbs):
         """Hand back jobs that never started, at no cost and without a JobRun.
 
         They are READY, or SCHEDULED when `delay` seconds are given; CANCELLED when they were
-        asked to stop. `unknown` records since when no worker knows the job's name.
+        asked to stop. `unknown` records since when no worker knows the job's name. Returns what
+        was handed back: not what somebody else has taken away or keeps locked.
         """
+
+    @abstractmethod
+    def still_held(self, holds: Iterable[Hold]) -> set[Hold]:
+        """Return those of `holds` whose job still runs under the claim."""
 
     @abstractmethod
     def close(self, claim_ids: Sequence[int]) -> int:

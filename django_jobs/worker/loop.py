@@ -26,6 +26,7 @@ from django_jobs.worker.journal import End, Event, Journal, Start
 from django_jobs.worker.links import Link, Unreachable
 from django_jobs.worker.options import WorkerOptions
 from django_jobs.worker.pools import AsyncPool, Board, Ended, Starter, ThreadPool
+from django_jobs.worker.releases import let_go
 from django_jobs.worker.unknown import UnknownJobs
 from django_jobs.worker.wakeups import Rhythm
 
@@ -127,8 +128,8 @@ class Coordinator:
         if self.arrivals.crash is not None:
             raise self.arrivals.crash
         self._log_starts()
-        self._collect()
         self._unpark()
+        self._collect()
         self._share()
         room = self._room()
         if not len(self._pending) and not room:
@@ -136,7 +137,7 @@ class Coordinator:
         asked_at = clock.monotonic()
         finishes = {hold: _finish(ended) for hold, ended in self._pending.ended.items()}
         try:
-            finished, claimed = self._link.ask(
+            finished, gone, claimed = self._link.ask(
                 lambda engine: self._exchange(engine, list(finishes.values()), room)
             )
         except Unreachable:
@@ -144,7 +145,7 @@ class Coordinator:
         except (DatabaseError, ValueError, OverflowError) as error:
             self._find_refused(finishes, error)
             return
-        self._acknowledge(finishes, finished)
+        self._acknowledge(finishes, finished, gone)
         if room:
             self._accept(claimed, room, asked_at)
 
@@ -250,24 +251,24 @@ class Coordinator:
 
     def _exchange(
         self, engine: Engine, finishes: list[Finish], room: int
-    ) -> tuple[Finished, list[ClaimedJob]]:
+    ) -> tuple[Finished, set[Hold], list[ClaimedJob]]:
+        """Write what is pending and claim; the holds in the middle are not ours any more."""
         batch, now = self._pending, clock.now_or_none()
         if not len(batch):
-            return Finished(), self._claim(engine, room)
+            return Finished(), set(), self._claim(engine, room)
         with engine.transaction():
             if batch.reports:
                 engine.report(batch.reports, now)
             finished = engine.finish(finishes, self.name, now) if finishes else Finished()
-            released = [ended.held.hold for ended in batch.released]
-            if released:
-                engine.release(released, now=now)
+            gone = {*finished.applied, *finished.fenced}
+            if batch.released:
+                gone |= let_go(engine, [ended.held.hold for ended in batch.released])
                 engine.notify({ended.held.claimed.queue for ended in batch.released})
-            unknown = self._unknown.settle(engine, self.name, batch.unknown)
-            gone = [*finished.applied, *finished.fenced, *released, *unknown]
+            gone |= self._unknown.settle(engine, self.name, batch.unknown)
             closing = self._holdings.would_empty(gone)
             if closing:
                 engine.close(closing)
-            return finished, self._claim(engine, room) if room else []
+            return finished, gone, self._claim(engine, room) if room else []
 
     def _claim(self, engine: Engine, room: int) -> list[ClaimedJob]:
         return engine.claim(
@@ -303,18 +304,22 @@ class Coordinator:
         if hopeless:
             raise error
 
-    def _acknowledge(self, finishes: dict[Hold, Finish], finished: Finished) -> None:
+    def _acknowledge(
+        self, finishes: dict[Hold, Finish], finished: Finished, written: set[Hold]
+    ) -> None:
         batch, self._pending = self._pending, Batch()
         events: list[Event] = []
-        gone = [ended.held for ended in (*batch.released, *batch.unknown)]
-        for hold, finish in finishes.items():
-            ended = batch.ended[hold]
-            if hold in finished.applied or hold in finished.fenced:
-                events.append(_end_event(ended, finish, fenced=hold in finished.fenced))
-                gone.append(ended.held)
-            else:
+        gone = []
+        for ended in (*batch.released, *batch.unknown, *batch.ended.values()):
+            hold = ended.held.hold
+            if hold not in written:
                 self._parked[hold] = ended
                 self._parked_until = clock.monotonic() + BUSY_PAUSE
+                continue
+            gone.append(ended.held)
+            if hold in finishes:
+                fenced = hold in finished.fenced
+                events.append(_end_event(ended, finishes[hold], fenced=fenced))
         self._refused.difference_update(finishes)
         # What has just ended may have enqueued: only a look after it tells that nothing is left.
         self.drained = self.drained and not gone
@@ -350,9 +355,9 @@ class Coordinator:
                     self._pending.reports.append(Report(ended.held.hold, *progress))
 
     def _unpark(self) -> None:
-        """Try again to write the ends of jobs whose rows somebody had locked."""
+        """Try again to write what became of jobs whose rows somebody had locked."""
         if self._parked and clock.monotonic() >= self._parked_until:
-            self._pending.ended |= self._parked
+            self.arrivals.ended.extend(self._parked.values())
             self._parked.clear()
 
     def _log_starts(self) -> None:

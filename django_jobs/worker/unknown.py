@@ -13,6 +13,7 @@ from django_jobs.states import Raised, after_run
 from django_jobs.worker.failures import describe
 from django_jobs.worker.holdings import Held
 from django_jobs.worker.pools import Ended
+from django_jobs.worker.releases import let_go
 
 logger = logging.getLogger("django_jobs.job")
 
@@ -25,19 +26,19 @@ class UnknownJobs:
     def __init__(self) -> None:
         self._said: set[str] = set()
 
-    def settle(self, engine: Engine, worker: str, ended: Sequence[Ended]) -> list[Hold]:
+    def settle(self, engine: Engine, worker: str, ended: Sequence[Ended]) -> set[Hold]:
         """Write what becomes of `ended`; return the holds that are not ours any more."""
         if not ended:
-            return []
+            return set()
         hopeless = self._hopeless(engine, [item.held.claimed.id for item in ended])
         waiting = [item.held for item in ended if item.held.claimed.id not in hopeless]
         self._say(waiting)
-        now = clock.now_or_none()
-        engine.release([held.hold for held in waiting], delay=PAUSE, unknown=True, now=now)
+        gone = let_go(engine, [held.hold for held in waiting], delay=PAUSE, unknown=True)
         given_up = [_failure(item) for item in ended if item.held.claimed.id in hopeless]
         if given_up:
-            engine.finish(given_up, worker, now)
-        return [item.held.hold for item in ended]
+            finished = engine.finish(given_up, worker, clock.now_or_none())
+            gone |= finished.applied | finished.fenced
+        return gone
 
     def _say(self, waiting: Sequence[Held]) -> None:
         """Tell of each unknown name once; the jobs come by again and again."""

@@ -174,6 +174,7 @@ def test_a_locked_job_that_is_released_late_is_busy_and_its_neighbours_are_hande
     locked, free = scene.run(2)
     with rival().holding("django_jobs_job", locked.job_id):
         assert scene.engine.release([locked, free], now=LATER) == {free}
+        assert scene.engine.still_held([locked, free]) == {locked}
     assert scene.engine.release([locked], now=LATER) == {locked}
 
 

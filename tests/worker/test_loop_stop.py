@@ -1,12 +1,14 @@
 """The coordinator at a stop: what is handed back, and what that costs."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 
-from django_jobs import JobContext, enqueue, enqueue_many, job
+from django_jobs import JobContext, enqueue, enqueue_many, job, operations
 from django_jobs.context import Ask
-from django_jobs.models import Job, JobRun
+from django_jobs.engines import get_engine
+from django_jobs.models import Claim, Job, JobRun
 from django_jobs.states import RunOutcome, State
 from django_jobs.worker import loop
 from tests.jobs import add
@@ -59,6 +61,55 @@ def test_what_has_not_started_is_handed_back_at_no_cost(bench, gate, gated):
     gate.set()
     one.drive(lambda: one.coordinator.idle)
     assert states() == ["READY"] * 3 + ["SUCCESSFUL"] * 2
+
+
+@pytest.fixture
+def locked_rows(monkeypatch):
+    """A set of job ids whose rows somebody keeps locked, as far as `release` can see."""
+    locked = set()
+    engine_class = type(get_engine("default"))
+    release = engine_class.release
+
+    def release_but_some(self, holds, **how):
+        return release(self, [hold for hold in holds if hold.job_id not in locked], **how)
+
+    monkeypatch.setattr(engine_class, "release", release_but_some)
+    return locked
+
+
+def test_a_locked_row_is_handed_back_later_although_its_claim_lives_on(
+    bench, gate, gated, locked_rows, frozen_clock
+):
+    enqueue_many(gated, [()] * 2)
+    waiting = enqueue(gated)
+    locked_rows.add(waiting.id)
+    one = bench(threads=2)
+    one.coordinator._appetite.ended(10)
+    one.drive(lambda: len(one.log.events) == 2)
+    assert Claim.objects.count() == 1
+    one.coordinator.hand_back()
+    one.coordinator.turn()
+    assert waiting.refresh().status is State.RUNNING
+    locked_rows.clear()
+    frozen_clock.advance(timedelta(seconds=loop.BUSY_PAUSE))
+    one.coordinator.stopping = True
+    one.coordinator.turn()
+    assert waiting.refresh().status is State.READY
+    assert JobRun.objects.count() == 0
+    assert len(one.holdings) == 2
+
+
+def test_a_job_that_was_taken_away_before_its_start_is_not_kept(bench, gate, gated):
+    enqueue_many(gated, [()] * 2)
+    waiting = enqueue(gated)
+    one = bench(threads=2)
+    one.coordinator._appetite.ended(10)
+    one.drive(lambda: len(one.log.events) == 2)
+    operations.cancel([waiting.id], force=True)
+    one.coordinator.hand_back()
+    one.coordinator.stopping = True
+    one.coordinator.turn()
+    assert len(one.holdings) == 2
 
 
 def test_nothing_is_claimed_while_stopping(bench):

@@ -7,6 +7,7 @@ import pytest
 from django_jobs import clock, job
 from django_jobs.models import Job, JobRun
 from django_jobs.states import State
+from django_jobs.worker import loop
 from django_jobs.worker.unknown import PAUSE
 from tests.factories import JobFactory
 
@@ -23,6 +24,19 @@ def test_it_is_given_back_for_a_while_at_no_cost(bench, stray, frozen_clock):
     assert stray.run_at == clock.now() + timedelta(seconds=PAUSE)
     assert stray.unknown_since == clock.now()
     assert JobRun.objects.count() == 0
+
+
+def test_a_locked_row_is_given_back_later(bench, stray, frozen_clock, monkeypatch):
+    one = bench()
+    engine_class = type(one.link.ask(lambda engine: engine))
+    with monkeypatch.context() as locked:
+        locked.setattr(engine_class, "release", lambda *_, **__: set())
+        one.drive(lambda: one.coordinator._parked)
+    assert len(one.holdings) == 1
+    frozen_clock.advance(timedelta(seconds=loop.BUSY_PAUSE))
+    one.drain()
+    stray.refresh_from_db()
+    assert stray.state == State.SCHEDULED
 
 
 def test_the_log_says_once_which_name_is_unknown(bench, stray, caplog):

@@ -79,7 +79,7 @@ class Finishing(Rows):
         rest = {finish.hold: finish for finish in finishes if finish.hold not in applied}
         if not rest:
             return Finished(applied)
-        busy = self._still_ours(rest)
+        busy = self.still_held(rest)
         recorded = self._recorded(rest)
         repeated = {
             hold
@@ -90,7 +90,8 @@ class Finishing(Rows):
         self._mark_fenced(fenced & set(recorded), now)
         return Finished(applied | repeated, frozenset(busy), fenced)
 
-    def _still_ours(self, holds: Iterable[Hold]) -> set[Hold]:
+    def still_held(self, holds: Iterable[Hold]) -> set[Hold]:
+        """Return those of `holds` whose job still runs under the claim."""
         wanted = set(holds)
         rows = self.jobs.filter(pk__in={hold.job_id for hold in wanted}, claim_id__isnull=False)
         return wanted & {
