@@ -100,6 +100,7 @@ class Coordinator:
         self._link = link
         self._holdings = holdings
         self._journal = journal
+        self._board = board
         starter = Starter(holdings, self.arrivals, board)
         self._threads = ThreadPool(options.threads, starter, self.arrivals)
         self._loop = AsyncPool(options.async_slots, options.threads, starter, self.arrivals)
@@ -324,7 +325,8 @@ class Coordinator:
         # What has just ended may have enqueued: only a look after it tells that nothing is left.
         self.drained = self.drained and not gone
         self._in_loop -= sum(1 for held in gone if _is_async(held.claimed))
-        self._holdings.drop(held.hold for held in gone)
+        self._holdings.drop(written)
+        self._board.forget(written)
         self._appetite.ended(len(events))  # what is handed back makes no appetite
         self._journal.write(events)
 

@@ -7,7 +7,7 @@ on. What has not started can be taken back.
 import asyncio
 import threading
 from collections import deque
-from collections.abc import MutableSequence
+from collections.abc import Iterable, MutableSequence
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -46,24 +46,48 @@ class Watcher(Protocol):
 class Board:
     """Which jobs have started in this process, readable by its supervisor after a kill.
 
-    A flat array of (job id, claim id) pairs, one per slot. The claim is written first and the
-    job last, so that a pair is never half there.
+    A flat array of (job id, claim id) pairs: one per slot for what runs, and, behind those,
+    some for what has ended but is not written yet. The claim is written first and the job last,
+    so that a pair is never half there.
     """
 
-    def __init__(self, cells: MutableSequence[int]) -> None:
+    ENDED = 1000
+    """Ended jobs that find a place; more than a process ever holds of them."""
+
+    def __init__(self, cells: MutableSequence[int], slots: int | None = None) -> None:
+        pairs = len(cells) // 2
         self._cells = cells
+        self._spare = deque(range(pairs if slots is None else slots, pairs))
+        self._ended: dict[tuple[int, int], int] = {}
+
+    @classmethod
+    def size(cls, slots: int) -> int:
+        """Return how long the array for so many slots has to be."""
+        return 2 * (slots + cls.ENDED)
 
     def write(self, slot: int, job_id: int, claim_id: int) -> None:
         """Note that `slot` runs a job."""
         self._cells[2 * slot + 1] = claim_id
         self._cells[2 * slot] = job_id
 
-    def wipe(self, slot: int) -> None:
-        """Note that `slot` is empty."""
+    def end(self, slot: int, job_id: int, claim_id: int) -> None:
+        """Note that the job in `slot` has ended, and is still to be written."""
+        if self._spare:
+            place = self._spare.popleft()
+            self.write(place, job_id, claim_id)
+            self._ended[job_id, claim_id] = place
         self._cells[2 * slot] = 0
 
+    def forget(self, holds: Iterable[tuple[int, int]]) -> None:
+        """Note that the ends of these (job id, claim id) pairs are written."""
+        for hold in holds:
+            place = self._ended.pop(hold, None)
+            if place is not None:
+                self._cells[2 * place] = 0
+                self._spare.append(place)
+
     def started(self) -> set[tuple[int, int]]:
-        """Return the (job id, claim id) pairs of all slots."""
+        """Return the (job id, claim id) pairs of all that started and is not written yet."""
         cells = list(self._cells)
         return {(cells[i], cells[i + 1]) for i in range(0, len(cells), 2) if cells[i]}
 
@@ -96,7 +120,7 @@ class Starter:
     def end(self, held: Held, outcome: Outcome, slot: int) -> Ended:
         """Note that the job has ended."""
         held.deadline = None
-        self._board.wipe(slot)
+        self._board.end(slot, *held.hold)
         return Ended(held, outcome, clock.monotonic())
 
 

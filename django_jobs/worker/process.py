@@ -59,7 +59,7 @@ class WorkerProcess:
             options,
             Link(f"django_jobs {self.name} coordinator", self._outage),
             self._holdings,
-            Board(cells if cells is not None else [0] * (2 * slots)),
+            Board(cells if cells is not None else [0] * Board.size(slots), slots),
             self._journal,
         )
         self._housekeeper = Housekeeper(

@@ -67,7 +67,7 @@ class Supervisor:
         os.set_blocking(self._poke_write, False)
         slots = options.threads + options.async_slots
         self._children = [
-            Child(number, RawArray("q", 2 * slots)) for number in range(options.processes)
+            Child(number, RawArray("q", Board.size(slots))) for number in range(options.processes)
         ]
         self._housekeeper = Housekeeper(
             Link(f"django_jobs {options.worker_name()} supervisor", Outage(settings.LEASE)),

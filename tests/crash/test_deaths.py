@@ -5,6 +5,7 @@ import statistics
 import time
 
 import pytest
+from django.db import transaction
 
 from django_jobs import enqueue, enqueue_many
 from django_jobs.models import Claim, Job, JobRun
@@ -67,6 +68,8 @@ def test_only_jobs_that_had_started_are_charged_for_a_childs_death(workers, ledg
         lambda: [begin for begin in ledger.running() if begin.job_id in ids], what=tree.text
     )
     first = stuck[0]
+    ended = {end.job_id for end in ledger.ends()}
+    until(lambda: {states()[job_id] for job_id in ended} <= {State.SUCCESSFUL}, what=unfinished)
     kill(first.pid)
     until(lambda: len(ledger.begins(first.job_id)) == 2, what=tree.text)
     gate.touch()
@@ -75,6 +78,23 @@ def test_only_jobs_that_had_started_are_charged_for_a_childs_death(workers, ledg
     assert lost == {first.job_id}
     assert set(states().values()) == {State.SUCCESSFUL}
     assert len(states()) == len(quick) + len(held) + len(waiting)
+
+
+def test_a_job_whose_end_was_not_written_yet_is_charged_for_a_childs_death(
+    workers, ledger, gate, profile
+):
+    profile(LEASE=60.0)
+    tree = workers("--processes", "2", "--threads", "1").ready(2)
+    job = enqueue(hold, str(gate))
+    (begin,) = until(lambda: ledger.begins(job.id), what=tree.text)
+    with transaction.atomic():
+        Job.objects.select_for_update().get(pk=job.id)  # nobody can write its end
+        gate.touch()
+        until(ledger.ends, what=tree.text)
+        kill(begin.pid)
+    until(drained, what=unfinished)
+    runs = JobRun.objects.filter(job_id=job.id)
+    assert [run.outcome for run in runs] == [RunOutcome.LOST, RunOutcome.SUCCESSFUL]
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,11 @@ class Bench:
 
     def __init__(self, options):
         self.log, self.holdings = Log(), Holdings(60.0)
-        self.cells = [0] * (2 * (options.threads + options.async_slots))
+        slots = options.threads + options.async_slots
+        self.cells = [0] * Board.size(slots)
         self.link = Link("django_jobs test", Outage(60.0))
         self.coordinator = Coordinator(
-            options, self.link, self.holdings, Board(self.cells), self.log
+            options, self.link, self.holdings, Board(self.cells, slots), self.log
         )
         self.coordinator.start()
 

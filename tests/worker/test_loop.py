@@ -5,15 +5,17 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import DataError
+from django.db import DataError, OperationalError
 
 from django_jobs import Cancel, JobContext, Snooze, enqueue, enqueue_many, job, operations
 from django_jobs.context import Ask
+from django_jobs.engines import get_engine
 from django_jobs.engines.base import Finished
 from django_jobs.models import Claim, Job, JobProgress, JobRun
 from django_jobs.states import State
 from django_jobs.worker import loop
 from django_jobs.worker.journal import End, Start
+from django_jobs.worker.pools import Board
 from tests.worker.making import until
 
 
@@ -144,6 +146,19 @@ def test_no_more_is_claimed_than_slow_jobs_can_use(bench, gate, gated):
     assert states().count("RUNNING") == 2
     gate.set()
     one.drain()
+
+
+def test_a_job_counts_as_started_until_its_end_is_written(bench, monkeypatch):
+    def away(*_):
+        raise OperationalError("away")
+
+    handle, one = enqueue(echo), bench()
+    with monkeypatch.context() as outage:
+        outage.setattr(type(get_engine("default")), "finish", away)
+        one.drive(lambda: one.coordinator._pending.ended)
+        assert {job_id for job_id, _ in Board(one.cells).started()} == {handle.id}
+    one.drive(lambda: one.coordinator.idle)
+    assert Board(one.cells).started() == set()
 
 
 def test_only_the_named_queues_are_served(bench):

@@ -7,6 +7,7 @@ import pytest
 
 from django_jobs import job
 from django_jobs.context import Ask
+from django_jobs.engines.base import Hold
 from django_jobs.states import Raised, Succeeded
 from django_jobs.worker.holdings import Holdings
 from django_jobs.worker.pools import AsyncPool, Board, Starter, ThreadPool
@@ -20,9 +21,10 @@ class Bench:
 
     def __init__(self):
         self.watcher, self.holdings = Watcher(), Holdings(60.0)
-        self.cells = [0] * (4 * SIZE)
+        self.cells = [0] * Board.size(2 * SIZE)
         self.gate = threading.Event()
-        self.starter = Starter(self.holdings, self.watcher, Board(self.cells))
+        self.board = Board(self.cells, 2 * SIZE)
+        self.starter = Starter(self.holdings, self.watcher, self.board)
         self.threads = ThreadPool(SIZE, self.starter, self.watcher)
         self.loop = AsyncPool(SIZE, SIZE, self.starter, self.watcher)
         self.threads.start()
@@ -144,13 +146,16 @@ def test_a_name_that_nobody_declares_is_reported_as_unknown(bench, pool):
     assert bench.ended(1)[1].unknown
 
 
-def test_the_board_shows_what_runs_and_is_wiped_after(bench, pool, gated):
+def test_the_board_shows_what_runs_until_its_end_is_written(bench, pool, gated):
     bench.submit(pool, gated, [7])
     until(lambda: bench.watcher.started)
     assert Board(bench.cells).started() == {(7, 10)}
     bench.gate.set()
-    bench.ended(1)
-    assert Board(bench.cells).started() == set()
+    bench.submit(pool, gated, [8])
+    bench.ended(2)
+    assert Board(bench.cells).started() == {(7, 10), (8, 10)}
+    bench.board.forget([Hold(7, 10)])
+    assert Board(bench.cells).started() == {(8, 10)}
 
 
 def test_a_time_limit_sets_the_deadline_of_a_started_job(bench):
@@ -262,5 +267,15 @@ def test_a_board_is_never_half_written():
     board.write(1, 5, 50)
     board.write(0, 4, 40)
     assert board.started() == {(5, 50), (4, 40)}
-    board.wipe(1)
+    board.end(1, 5, 50)
     assert board.started() == {(4, 40)}
+
+
+def test_a_board_finds_room_for_ended_jobs_again_and_again():
+    board = Board([0] * 6, 1)
+    for number in range(1, 10):
+        board.write(0, number, 50)
+        board.end(0, number, 50)
+        assert board.started() == {(number, 50)}
+        board.forget([(number, 50), (99, 50)])
+    assert board.started() == set()
