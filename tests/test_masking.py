@@ -53,6 +53,16 @@ def test_listed_arguments_and_telling_names_are_secret_at_any_depth():
     assert secrets_in(values, ["card"]) == {"4111111111111111", "Ana", "k-123"}
 
 
+@pytest.mark.parametrize("name", ["author", "author_id", "authors"])
+def test_who_wrote_something_is_no_secret(name):
+    assert secrets_in({name: 123}, []) == frozenset()
+
+
+@pytest.mark.parametrize("name", ["auth", "oauth_code", "authorization", "x_auth", "authority"])
+def test_what_lets_somebody_in_is_a_secret(name):
+    assert secrets_in({name: "k-123"}, []) == {"k-123"}
+
+
 def test_texts_too_short_to_hide_anything_are_not_secrets():
     assert secrets_in({"password": "ab", "token": True}, []) == frozenset()
 
