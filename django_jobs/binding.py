@@ -60,8 +60,22 @@ class Parameters:
         return True
 
     def by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments of a call that fits, by the names of their parameters."""
-        return dict(self.signature.bind(*args, **kwargs).arguments)
+        """Return the arguments of a call that fits, by the names of their parameters.
+
+        What a `**parameter` collects is there twice: under its name, and each by its own.
+        """
+        return {**kwargs, **self.signature.bind(*args, **kwargs).arguments}
+
+    def names_by_place(self, count: int) -> list[str]:
+        """Return the names of the parameters that take the first `count` arguments by place."""
+        rest = self._collector(Parameter.VAR_POSITIONAL)
+        return [*self.positional, *[rest] * count][:count]
+
+    def names_for(self, name: str) -> set[str]:
+        """Return the names under which an argument given by name is known: its own, its group's."""
+        if name in self.signature.parameters:
+            return {name}
+        return {name, self._collector(Parameter.VAR_KEYWORD)}
 
     def describe(self) -> str:
         """Return the function's head as people write it: `send(user: int) -> str`."""
@@ -77,6 +91,10 @@ class Parameters:
         parameters = self.signature.parameters
         takes_any = any(item.kind is Parameter.VAR_KEYWORD for item in parameters.values())
         return name in parameters or takes_any
+
+    def _collector(self, kind: Any) -> str:
+        names = [item.name for item in self.signature.parameters.values() if item.kind is kind]
+        return names[0] if names else ""
 
     def _problem(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
         parameters = self.signature.parameters

@@ -52,12 +52,15 @@ def masked_arguments(
     definition = registry.find(name)
     if definition is None:
         return [MASK] * len(args), dict.fromkeys(kwargs, MASK)
-    places = [*definition.parameters.positional, *[""] * len(args)]
+    parameters, sensitive = definition.parameters, set(definition.sensitive)
     by_place = [
-        _masked(place, value, definition.sensitive)
-        for place, value in zip(places, args, strict=False)
+        _masked(name, value, secret=name in sensitive)
+        for name, value in zip(parameters.names_by_place(len(args)), args, strict=True)
     ]
-    by_name = {key: _masked(key, value, definition.sensitive) for key, value in kwargs.items()}
+    by_name = {
+        key: _masked(key, value, secret=not sensitive.isdisjoint(parameters.names_for(key)))
+        for key, value in kwargs.items()
+    }
     return by_place, by_name
 
 
@@ -75,6 +78,6 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
     return mask_text(json.dumps(mask_value(value), ensure_ascii=False, indent=indent))
 
 
-def _masked(name: str, value: Any, sensitive: Sequence[str]) -> Any:
-    masked: Any = mask_value({name: value}, secret=name in sensitive)[name]
+def _masked(name: str, value: Any, *, secret: bool) -> Any:
+    masked: Any = mask_value({name: value}, secret=secret)[name]
     return masked

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from django_jobs import job
 from django_jobs.display import LONGEST_CALL, ago, call_text, duration, json_text, masked_arguments
 from django_jobs.masking import MASK
 from tests.conftest import NOON
@@ -78,3 +79,19 @@ def test_a_long_call_is_cut():
     text = call_text("tests.jobs.send", ["x" * 500], {})
     assert len(text) == LONGEST_CALL
     assert text.endswith("…)")
+
+
+def test_collected_arguments_are_masked_by_their_own_name_and_by_their_groups():
+    @job(name="tests.pay", sensitive=("pin_code", "parts"))
+    def pay(to, *parts, **options):
+        """Do nothing."""
+
+    @job(name="tests.hush", sensitive="options")
+    def hush(**options):
+        """Do nothing."""
+
+    assert masked_arguments("tests.pay", ["Ana", "4111"], {"pin_code": "1", "note": "x"}) == (
+        ["Ana", MASK],
+        {"pin_code": MASK, "note": "x"},
+    )
+    assert masked_arguments("tests.hush", [], {"note": "x"}) == ([], {"note": MASK})
