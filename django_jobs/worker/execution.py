@@ -244,15 +244,18 @@ def _again(error: BaseException, definition: "Definition", context: JobContext) 
         error, (*definition.retry_on, TimeLimitExceeded)
     ):
         return None
-    return Later(_wait(error, definition, context.attempt))
+    return Later(_wait(error, definition, context))
 
 
-def _wait(error: BaseException, definition: "Definition", attempt: int) -> float:
+def _wait(error: BaseException, definition: "Definition", context: JobContext) -> float:
     try:
-        return _bounded(as_seconds(definition.backoff(error, attempt)))
-    except BaseException:
-        logger.exception("The backoff of %s raised; the default is used instead.", definition.name)
-        return Backoff()(error, attempt)
+        return _bounded(as_seconds(definition.backoff(error, context.attempt)))
+    except BaseException as second:  # noqa: BLE001 - a user's function may raise anything
+        # Not logger.exception(): the traceback shows the job's own exception, secrets included.
+        record = describe(second, definition.name, context.secrets)
+        text = "The backoff of %s raised; the default is used instead.\n%s"
+        logger.error(text, definition.name, record.traceback)  # noqa: TRY400
+        return Backoff()(error, context.attempt)
 
 
 def _later(when: float | timedelta | datetime) -> Later:

@@ -297,8 +297,10 @@ class Coordinator:
             except (DatabaseError, ValueError, OverflowError) as problem:
                 if hold in self._refused:
                     raise
-                logger.exception("The end of job #%d cannot be stored; it fails.", hold.job_id)
                 record = describe(problem, ended.held.claimed.name, ended.held.context.secrets)
+                # Not logger.exception(): a database shows the row that it refuses.
+                text = "The end of job #%d cannot be stored; it fails.\n%s"
+                logger.error(text, hold.job_id, record.traceback)  # noqa: TRY400
                 self._pending.ended[hold] = Ended(ended.held, Raised(record), ended.ended)
                 self._refused.add(hold)
                 hopeless = False

@@ -229,6 +229,26 @@ def test_sensitive_arguments_are_masked_in_the_record():
     assert "k-12345" not in texts
 
 
+def test_collected_arguments_are_masked_by_their_own_name_and_by_their_groups():
+    @job(sensitive=("pin_code", "parts"))
+    def pay(*parts, **options):
+        raise ValueError(f"{parts} {options}")
+
+    outcome = run(pay, args='["4111 1111"]', kwargs='{"pin_code":"k-12345","to":"Ana"}')
+    assert outcome.error.message == "('•••',) {'pin_code': '•••', 'to': 'Ana'}"
+
+
+def test_a_broken_backoff_shows_no_secret_of_the_job_in_the_log(caplog):
+    @job(sensitive="card", backoff=lambda *_: 1 / 0)
+    def charge(card):
+        raise ValueError(f"{card} refused")
+
+    run(charge, args='["4111 1111"]')
+    assert "ZeroDivisionError" in caplog.text
+    assert "••• refused" in caplog.text
+    assert "4111" not in caplog.text
+
+
 def test_a_secret_with_quotes_is_masked_in_every_spelling():
     secret = 'pa"ss\\wörd\n!'
 
