@@ -1,5 +1,6 @@
 """The only way to an engine. The concrete ones are private, and so is all SQL in them."""
 
+from collections import deque
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -49,6 +50,7 @@ def own_engine(alias: str, purpose: str, lease: float) -> Engine:
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": False,
     }
+    connection.queries_log = deque(maxlen=0)  # with DEBUG it would keep 9,000 long statements
     connections[alias].close()
     connections[alias] = connection
     return cls(connection)

@@ -17,6 +17,7 @@ from django_jobs.conf import get_settings
 from django_jobs.engines.base import ClaimedJob
 from django_jobs.signals import job_finished, job_started
 from django_jobs.states import RunOutcome, State, Transition
+from django_jobs.worker.leftovers import clear_away
 
 logger = logging.getLogger("django_jobs.job")
 
@@ -157,7 +158,7 @@ def signal(events: list[Event]) -> None:
             job_finished.send_robust(
                 sender=event.claimed.name, claimed=event.claimed, transition=event.transition
             )
-    close_old_connections()
+    clear_away()
 
 
 def _is_ordinary(event: Event) -> bool:

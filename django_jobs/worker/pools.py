@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, MutableSequence
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol
@@ -19,6 +20,7 @@ from django_jobs import clock, registry
 from django_jobs.states import Outcome
 from django_jobs.worker.execution import run_async, run_sync
 from django_jobs.worker.holdings import Held, Holdings
+from django_jobs.worker.leftovers import after_leaving, clear_away
 
 
 class Ended(NamedTuple):
@@ -177,10 +179,10 @@ class ThreadPool:
     def _run(self, held: Held, slot: int) -> Ended:
         close_old_connections()
         self._starter.begin(held, slot)
-        outcome = run_sync(held.claimed, held.context)
-        ended = self._starter.end(held, outcome, slot)
-        close_old_connections()
-        return ended
+        # In a context of its own, so that a language or a time zone it activates ends with it.
+        outcome = copy_context().run(run_sync, held.claimed, held.context)
+        outcome = after_leaving(clear_away(), outcome, held.claimed.name)
+        return self._starter.end(held, outcome, slot)
 
 
 class AsyncPool:
