@@ -19,13 +19,14 @@ IN_ORDER = 100
 def end_process(code: int, added: int = 0) -> None:
     """End this process with the exit code `code` of a worker, plus `added`.
 
-    After a forced end at once: a job that did not stop may have left threads behind, and
-    Python would wait for them. Returns when there is nothing to say (0).
+    Forced or broken at once: a job that did not stop may have left threads behind, and Python
+    would wait for them; nobody would start another process in the place of one that waits.
+    Returns when there is nothing to say (0).
     """
     # Python gives signals back to the system while it ends; one more stop would change the code.
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
-    if code == FORCED:
+    if code in (FORCED, CRASHED):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code + added)
