@@ -7,8 +7,10 @@ successes are folded into one line a second and job name; failures never are.
 import logging
 import threading
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import close_old_connections, connections
 
@@ -76,15 +78,27 @@ class Journal:
             try:
                 events = self._inbox.get(timeout=SECOND if self._folding.pending else None)
             except Empty:
-                self._folding.flush()
+                _survive(self._folding.flush)
                 continue
             if events is None:
                 break
             for event in events:
-                self._folding.take(event)
-            signal(events)
-        self._folding.flush()
+                _survive(self._folding.take, event)
+            _survive(signal, events)
+        _survive(self._folding.flush)
         connections.close_all()
+
+
+def _survive(tell: Callable[..., None], *what: Any) -> None:
+    """Tell what is to be told, and go on although a filter or a receiver of the project breaks.
+
+    Without this thread nothing would be told any more, and what is not told would pile up.
+    """
+    try:
+        tell(*what)
+    except BaseException:
+        with suppress(BaseException):  # the same filter may refuse this line, too
+            logger.exception("A log line or a signal about jobs could not be delivered.")
 
 
 class Folding:

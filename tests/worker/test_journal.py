@@ -183,3 +183,32 @@ def test_receivers_are_told_of_starts_and_ends(journal, heard):
     journal.write([Start(claimed(1)), done, end(number=2, fenced=True)])
     until(lambda: len(heard) == 2)
     assert heard == [("tests.jobs.add", 1, None), ("tests.jobs.add", 1, done.transition)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_journal_outlives_a_receiver_that_exits(journal, said):
+    def leave(**_):
+        raise SystemExit
+
+    signals.job_started.connect(leave)
+    try:
+        journal.write([Start(claimed(1))])
+        journal.write([Start(claimed(2))])
+        until(lambda: "add #2 started" in said())
+    finally:
+        signals.job_started.disconnect(leave)
+
+
+def test_the_journal_outlives_a_filter_that_breaks(journal, said):
+    def refuse(record):
+        raise RuntimeError("a filter is broken")
+
+    logger = logging.getLogger("django_jobs.job")
+    logger.addFilter(refuse)
+    try:
+        journal.write([Start(claimed(1))])
+        until(journal._inbox.empty)
+    finally:
+        logger.removeFilter(refuse)
+    journal.write([Start(claimed(2))])
+    until(lambda: said()[-1:] == ["add #2 started"])
