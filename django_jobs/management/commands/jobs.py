@@ -1,25 +1,21 @@
 """`manage.py jobs …`: look at jobs and act on them from a terminal. Needs no worker."""
 
-from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
-from django.utils.dateparse import parse_datetime
-from django.utils.timezone import is_naive, make_aware
 
 from django_jobs import clock, operations, registry
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, call_text, duration, json_text
 from django_jobs.exceptions import JobError
+from django_jobs.management.arguments import instant, job_id, positive
 from django_jobs.models import Job, JobLog, JobProgress, JobRun
 from django_jobs.operations import OperationResult
 from django_jobs.states import State
 from django_jobs.summary import summarise, with_error
-
-SPANS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Command(BaseCommand):
@@ -32,16 +28,16 @@ class Command(BaseCommand):
         commands = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
         _add_list(commands.add_parser("list", help="newest jobs first"))
         show = commands.add_parser("show", help="everything about one job")
-        show.add_argument("ids", metavar="ID", type=_job_id, nargs=1)
+        show.add_argument("ids", metavar="ID", type=job_id, nargs=1)
         for name, text in ACTIONS.items():
             action = commands.add_parser(name, help=text)
-            action.add_argument("ids", metavar="ID", type=_job_id, nargs="+")
+            action.add_argument("ids", metavar="ID", type=job_id, nargs="+")
             if name in ("cancel", "requeue"):
                 action.add_argument("--force", action="store_true", help="take it from its worker")
         pause = commands.add_parser("pause", help="start nothing of a queue")
         pause.add_argument("queue")
         pause.add_argument("--reason", default="", help="for others to read")
-        pause.add_argument("--until", type=_until, help="an ISO time, or 30m, 2h, 1d from now")
+        pause.add_argument("--until", type=instant, help="an ISO time, or 30m, 2h, 1d from now")
         resume = commands.add_parser("resume", help="go on with a paused queue")
         resume.add_argument("queue")
         commands.add_parser("definitions", help="the jobs that this project declares")
@@ -206,7 +202,7 @@ def _add_list(parser: Any) -> None:
     parser.add_argument("--state", type=str.upper, choices=states, default="")
     parser.add_argument("--queue", default="")
     parser.add_argument("--name", default="", help="a part of the job's name")
-    parser.add_argument("--limit", type=int, default=20, help="how many (default 20)")
+    parser.add_argument("--limit", type=positive, default=20, help="how many (default 20)")
 
 
 def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
@@ -236,20 +232,3 @@ def _count(ids: Iterable[int]) -> str:
 
 def _listed(ids: Iterable[int]) -> str:
     return ", ".join(f"#{job_id}" for job_id in sorted(ids))
-
-
-def _job_id(text: str) -> int:
-    return int(text.removeprefix("#"))
-
-
-def _until(text: str) -> datetime:
-    number, unit = text[:-1], text[-1:]
-    if number.isdigit() and unit in SPANS:
-        return clock.now() + timedelta(**{SPANS[unit]: int(number)})
-    try:
-        moment = parse_datetime(text)
-    except ValueError:  # well formed, but no such day
-        moment = None
-    if moment is None:
-        raise ArgumentTypeError(f'"{text}" is neither a time nor a span such as 30m or 2h')
-    return make_aware(moment) if is_naive(moment) else moment

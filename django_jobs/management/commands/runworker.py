@@ -11,6 +11,7 @@ from django.db import connections
 
 from django_jobs.conf import get_settings
 from django_jobs.exceptions import InvalidQueue
+from django_jobs.management.arguments import positive, seconds
 from django_jobs.options import check_queue
 from django_jobs.schedules import sync
 from django_jobs.worker.console import FORMATS, banner, prepare_logging
@@ -36,16 +37,18 @@ class Command(BaseCommand):
         parser.add_argument(
             "--queues", default="", help="Queues to serve, comma-separated (default: all)."
         )
-        parser.add_argument("--threads", type=_positive, help="Jobs at once per process.")
+        parser.add_argument("--threads", type=positive, help="Jobs at once per process.")
         parser.add_argument(
-            "--async", type=_positive, dest="async_slots", help="Async jobs at once per process."
+            "--async", type=positive, dest="async_slots", help="Async jobs at once per process."
         )
-        parser.add_argument("--processes", type=_positive, default=1, help="Worker processes.")
+        parser.add_argument("--processes", type=positive, default=1, help="Worker processes.")
         parser.add_argument("--burst", action="store_true", help="Exit when no job is ready.")
         parser.add_argument(
-            "--max-jobs", type=_positive, help="Exit after this many jobs per process."
+            "--max-jobs", type=positive, help="Exit after this many jobs per process."
         )
-        parser.add_argument("--grace", type=float, help="Seconds that running jobs get at a stop.")
+        parser.add_argument(
+            "--grace", type=seconds, help="Seconds that running jobs get at a stop."
+        )
         parser.add_argument("--log-format", choices=FORMATS, help="Form of the log lines.")
         parser.add_argument(
             "--no-wait", action="store_true", help="Do not wait for the database or its tables."
@@ -89,7 +92,7 @@ class Command(BaseCommand):
             processes=given["processes"],
             burst=given["burst"],
             max_jobs=given["max_jobs"],
-            grace=max(grace, 0.0),
+            grace=grace,
         )
 
     def _is_ready(self, wait: float) -> bool:
@@ -121,10 +124,3 @@ def _sync_schedules() -> None:
         )
     for name in synced.disabled:
         logger.warning('The schedule "%s" is disabled: the code no longer declares it.', name)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
-    return number
