@@ -340,6 +340,10 @@ class Engine(ScheduleVerbs):
     def leave(self, worker: str) -> None:
         """Forget a worker that has stopped in good order."""
 
+    @abstractmethod
+    def forget_workers(self, before: datetime) -> int:
+        """Forget the workers that gave no sign of life since `before`; return how many."""
+
     def notify(self, queues: Collection[str]) -> None:
         """Tell listening workers that these queues have work. The default tells nobody."""
         del queues

@@ -59,3 +59,11 @@ def test_a_worker_that_leaves_is_forgotten(engine):
     assert row.name == "two"
     assert abs(row.beat_at - row.started_at) < timedelta(seconds=1)
     engine.leave("nobody")
+
+
+def test_workers_without_a_sign_of_life_are_forgotten(engine):
+    engine.beat(WorkerCard(name="one"), NOON)
+    engine.beat(WorkerCard(name="two"), LATER)
+    assert engine.forget_workers(LATER) == 1
+    assert Worker.objects.get().name == "two"
+    assert engine.forget_workers(LATER) == 0

@@ -4,9 +4,10 @@ import pytest
 
 from django_jobs import clock, enqueue_many
 from django_jobs.engines.base import Hold
-from django_jobs.models import Claim, Job, JobRun
+from django_jobs.models import Claim, Job, JobRun, Worker
 from django_jobs.states import State
 from django_jobs.worker.supervisor import give_back
+from tests.factories import WorkerFactory
 from tests.jobs import add
 
 DEAD = "web-1:7-abc"
@@ -32,6 +33,13 @@ def test_only_jobs_that_had_started_are_charged(engine, claimed):
 def test_a_start_that_was_noted_under_an_older_claim_charges_nobody(engine, claimed):
     assert give_back(engine, DEAD, {Hold(claimed[0].id, claimed[0].claim_id - 1)})
     assert not Job.objects.filter(lost_count__gt=0).exists()
+
+
+def test_a_dead_worker_is_seen_no_more(engine, claimed, frozen_clock):
+    for name in (DEAD, "web-1:8-abc"):
+        WorkerFactory(name=name)
+    give_back(engine, DEAD, set())
+    assert [worker.name for worker in Worker.objects.all()] == ["web-1:8-abc"]
 
 
 def test_the_jobs_of_the_living_are_left_alone(engine, claim, claimed):

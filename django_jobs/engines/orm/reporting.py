@@ -77,3 +77,7 @@ class Reporting(Rows):
     def leave(self, worker: str) -> None:
         """Forget a worker that has stopped in good order."""
         Worker.objects.using(self.alias).filter(name=worker).delete()
+
+    def forget_workers(self, before: datetime) -> int:
+        """Forget the workers that gave no sign of life since `before`."""
+        return Worker.objects.using(self.alias).filter(beat_at__lt=before).delete()[0]
