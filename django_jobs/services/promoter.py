@@ -5,6 +5,7 @@ from django_jobs.engines.base import Engine
 from django_jobs.services.base import Service
 
 PAGE = 1000
+PAGES = 10
 
 
 class Promoter(Service):
@@ -14,8 +15,12 @@ class Promoter(Service):
     jitter = 0.1
 
     def run(self, engine: Engine) -> set[str]:
-        """Promote one page of due jobs."""
-        queues = engine.promote(PAGE, clock.now_or_none())
-        if queues:
-            self.hurry()
-        return queues
+        """Promote page after page of due jobs, but leave the housekeeper time for the leases."""
+        found: set[str] = set()
+        for _ in range(PAGES):
+            queues = engine.promote(PAGE, clock.now_or_none())
+            if not queues:
+                return found
+            found |= queues
+        self.hurry()
+        return found

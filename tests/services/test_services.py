@@ -6,10 +6,19 @@ import pytest
 
 from django_jobs import clock
 from django_jobs.engines import get_engine
-from django_jobs.models import Claim, Job, JobRun
-from django_jobs.services import Promoter, Pruner, Rescuer, Scheduler, Service, all_services, pruner
+from django_jobs.models import Claim, Job, JobRun, Worker
+from django_jobs.services import (
+    Promoter,
+    Pruner,
+    Rescuer,
+    Scheduler,
+    Service,
+    all_services,
+    promoter,
+    pruner,
+)
 from django_jobs.states import State
-from tests.factories import JobFactory
+from tests.factories import JobFactory, WorkerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -60,13 +69,24 @@ def test_every_worker_gets_a_fresh_set():
     assert not {id(service) for service in one} & {id(service) for service in other}
 
 
+def test_many_due_jobs_are_promoted_page_by_page_without_a_pause(engine, monkeypatch):
+    monkeypatch.setattr(promoter, "PAGE", 2)
+    monkeypatch.setattr(promoter, "PAGES", 3)
+    JobFactory.create_batch(7, scheduled=True, run_at=clock.now())
+    service = Promoter()
+    service.attend(engine)
+    assert Job.objects.filter(state=State.READY).count() == 6
+    assert service.due
+    service.attend(engine)
+    assert Job.objects.filter(state=State.READY).count() == 7
+    assert not service.due
+
+
 def test_promoting_makes_due_jobs_ready_and_names_their_queues(engine, frozen_clock):
     due = JobFactory(scheduled=True, queue="mail", run_at=clock.now())
     later = JobFactory(scheduled=True)
     service = Promoter()
     assert service.attend(engine) == {"mail"}
-    assert service.due  # there may be more than one page
-    assert service.attend(engine) == set()
     assert not service.due
     assert Job.objects.get(pk=due.pk).state == State.READY
     assert Job.objects.get(pk=later.pk).state == State.SCHEDULED
@@ -105,6 +125,25 @@ def test_pruning_deletes_what_is_older_than_its_retention(engine):
     assert not JobRun.objects.filter(job__in=gone).exists()
 
 
+def test_pruning_takes_its_time_where_nothing_is_old(engine, frozen_clock, monkeypatch):
+    monkeypatch.setattr(pruner, "PAGE", 2)
+    monkeypatch.setattr(pruner, "PAGES", 2)
+    JobFactory.create_batch(7)
+    service = Pruner()
+    service.attend(engine)
+    frozen_clock.advance(timedelta(seconds=40))
+    assert not service.due
+    frozen_clock.advance(timedelta(seconds=40))
+    assert service.due
+
+
+def test_workers_that_are_silent_for_a_day_are_forgotten(engine, frozen_clock):
+    WorkerFactory(name="gone", beat_at=clock.now() - timedelta(hours=25))
+    WorkerFactory(name="silent", beat_at=clock.now() - timedelta(hours=23))
+    Pruner().attend(engine)
+    assert [worker.name for worker in Worker.objects.all()] == ["silent"]
+
+
 def test_pruning_goes_on_where_it_stopped_and_then_rests(engine, frozen_clock, monkeypatch):
     monkeypatch.setattr(pruner, "PAGE", 2)
     monkeypatch.setattr(pruner, "PAGES", 2)
@@ -113,7 +152,8 @@ def test_pruning_goes_on_where_it_stopped_and_then_rests(engine, frozen_clock, m
     service = Pruner()
     service.attend(engine)
     assert Job.objects.count() == 3
-    frozen_clock.advance(timedelta(seconds=72))
+    assert not service.due
+    frozen_clock.advance(timedelta(seconds=pruner.WHEN_MUCH))
     assert service.due
     service.attend(engine)
     assert Job.objects.count() == 0
