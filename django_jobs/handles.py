@@ -144,7 +144,8 @@ class JobHandle(Generic[R_co]):
                 "wait() inside a job would hold this worker's slot while the other job needs "
                 "one. Let the other job enqueue what comes after it."
             )
-        if self.id is None or connections[get_settings().DATABASE].in_atomic_block:
+        connection = connections[get_settings().DATABASE]
+        if self.id is None or connection.in_atomic_block or not connection.get_autocommit():
             raise JobError(
                 "wait() would never end: the job becomes visible only when this transaction "
                 "commits."

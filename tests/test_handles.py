@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connections
+from django.db import connections, transaction
 
 from django_jobs.exceptions import JobError, JobFailed, JobNotFinished, WaitTimeout
 from django_jobs.handles import JobHandle, running_job
@@ -83,6 +83,18 @@ def test_waiting_inside_a_transaction_is_refused():
     handle = jobs.add.enqueue(1)
     with pytest.raises(JobError, match="would never end: the job becomes visible only when"):
         handle.wait()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_is_refused_while_the_caller_commits_by_hand():
+    transaction.set_autocommit(False)
+    try:
+        handle = jobs.add.enqueue(1)
+        with pytest.raises(JobError, match="would never end: the job becomes visible only when"):
+            handle.wait()
+        transaction.rollback()
+    finally:
+        transaction.set_autocommit(True)
 
 
 @pytest.mark.django_db(transaction=True)
