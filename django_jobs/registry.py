@@ -64,6 +64,12 @@ def known_names() -> frozenset[str]:
     return frozenset(_definitions) | frozenset(_aliases)
 
 
+def async_names() -> tuple[str, ...]:
+    """Return the names, former ones included, of all jobs that are coroutine functions."""
+    found = ((name, find(name)) for name in sorted(known_names()))
+    return tuple(name for name, definition in found if definition and definition.is_async)
+
+
 def doubles() -> list[tuple[str, str, str]]:
     """Return (name, first place, second place) of each name that was declared twice."""
     return list(_doubles)

@@ -41,6 +41,13 @@ class NewJob(NamedTuple):
     unique_key: str | None = None
 
 
+class Only(NamedTuple):
+    """Which jobs a claim may take: those called one of `names`, or, with `but`, all others."""
+
+    names: tuple[str, ...]
+    but: bool = False
+
+
 class Inserted(NamedTuple):
     """The id of a job, and whether this insert wrote it or its unique key was taken."""
 
@@ -175,6 +182,9 @@ class Engine(ScheduleVerbs):
     ANY_QUEUE = "*"
     """What `notify` says when every worker should look, whatever queues it serves."""
 
+    WINDOW = 1000
+    """How far a claim of some names only looks for them."""
+
     breather: float = 0.0
     """Seconds that a draining worker pauses between transactions, for other writers' sake."""
 
@@ -204,7 +214,7 @@ class Engine(ScheduleVerbs):
         """
 
     @abstractmethod
-    def claim(
+    def claim(  # noqa: PLR0913 - most of them by name only
         self,
         queues: Collection[str] | None,
         limit: int,
@@ -212,6 +222,7 @@ class Engine(ScheduleVerbs):
         lease: float,
         *,
         solo: bool = True,
+        only: Only | None = None,
         now: datetime | None = None,
     ) -> list[ClaimedJob]:
         """Take at most `limit` ready jobs of `queues` (`None`: all) under one new claim.
@@ -219,6 +230,8 @@ class Engine(ScheduleVerbs):
         No job is given to two claims. Order: bigger priority, then `run_at`, then id, queues
         of equal priority in turn. Paused queues give nothing. A job whose worker died before
         (`lost_count > 0`) comes alone, and only when `solo` is true. Claim ids only rise.
+        `only` looks among the first `WINDOW` jobs of each queue and priority, so that it costs
+        no more with a million others in front.
         """
 
     @abstractmethod

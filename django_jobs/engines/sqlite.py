@@ -11,7 +11,15 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from django_jobs.engines.base import ClaimedJob, Finish, Finished, Hold, Inserted, NewJob
+from django_jobs.engines.base import (
+    ClaimedJob,
+    Finish,
+    Finished,
+    Hold,
+    Inserted,
+    NewJob,
+    Only,
+)
 from django_jobs.engines.endings import JobEnding, RunEnding, job_ending, run_ending
 from django_jobs.engines.lanes import LANES, Lane, in_turn
 from django_jobs.engines.orm import ORMEngine
@@ -128,6 +136,16 @@ class SQLiteEngine(ORMEngine):
         ORDER BY run_at, id
         LIMIT %s
     """
+    NEAR_CANDIDATES = """
+        SELECT id, lost_count FROM (
+            SELECT id, lost_count, run_at, name FROM django_jobs_job
+            WHERE state = 'READY' AND queue = %s AND priority = %s AND lost_count <= %s
+            ORDER BY run_at, id
+            LIMIT %s)
+        WHERE (name IN (SELECT value FROM json_each(%s))) <> %s
+        ORDER BY run_at, id
+        LIMIT %s
+    """
     NEW_CLAIM = """
         INSERT INTO django_jobs_claim (worker, expires_at, job_ids, cancel_ids)
         VALUES (%s, %s, %s, '[]')
@@ -141,7 +159,7 @@ class SQLiteEngine(ORMEngine):
             lost_count, planned_at
     """
 
-    def claim(
+    def claim(  # noqa: PLR0913 - most of them by name only
         self,
         queues: Collection[str] | None,
         limit: int,
@@ -149,6 +167,7 @@ class SQLiteEngine(ORMEngine):
         lease: float,
         *,
         solo: bool = True,
+        only: Only | None = None,
         now: datetime | None = None,
     ) -> list[ClaimedJob]:
         """Take ready jobs lane by lane; nobody else can write meanwhile."""
@@ -156,7 +175,7 @@ class SQLiteEngine(ORMEngine):
         if not (self.connection.in_atomic_block or self._lanes()):
             return []  # without the write lock, which an idle worker would take again and again
         with self.transaction():
-            ids = chosen(self._candidates(queues, limit, now, solo=solo))
+            ids = chosen(self._candidates(queues, limit, now, solo=solo, only=only))
             if not ids:
                 return []
             until = self.stored(now + timedelta(seconds=lease))
@@ -176,24 +195,40 @@ class SQLiteEngine(ORMEngine):
         return job._replace(planned_at=naive.replace(tzinfo=zone).astimezone(UTC))
 
     def _candidates(
-        self, queues: Collection[str] | None, limit: int, now: datetime, *, solo: bool
+        self,
+        queues: Collection[str] | None,
+        limit: int,
+        now: datetime,
+        *,
+        solo: bool,
+        only: Only | None,
     ) -> list[Candidate]:
         self.turn += 1
         losses = 32767 if solo else 0
         found: list[Candidate] = []
         lanes = self._lanes()
         paused = self.paused(now) if lanes else set()
-        with self.connection.cursor() as cursor:
-            open_lanes = [
-                (queue, priority)
-                for queue, priority in lanes
-                if queue not in paused and (queues is None or queue in queues)
-            ]
-            for queue, priority in in_turn(open_lanes, self.turn):
-                if len(found) < limit:
-                    cursor.execute(self.CANDIDATES, (queue, priority, losses, limit - len(found)))
-                    found += cursor.fetchall()
+        open_lanes = [
+            (queue, priority)
+            for queue, priority in lanes
+            if queue not in paused and (queues is None or queue in queues)
+        ]
+        for lane in in_turn(open_lanes, self.turn):
+            if len(found) < limit:
+                found += self._in_lane((*lane, losses), limit - len(found), only)
         return found
+
+    def _in_lane(
+        self, lane: tuple[str, int, int], limit: int, only: Only | None
+    ) -> list[Candidate]:
+        with self.connection.cursor() as cursor:
+            if only is None:
+                cursor.execute(self.CANDIDATES, (*lane, limit))
+            else:
+                names = json.dumps(only.names)
+                params = (*lane, self.WINDOW, names, only.but, limit)
+                cursor.execute(self.NEAR_CANDIDATES, params)
+            return list(cursor.fetchall())
 
     def _lanes(self) -> list[Lane]:
         with self.connection.cursor() as cursor:

@@ -4,6 +4,7 @@ Pure arithmetic over what the worker has seen; knows no database and no pool.
 """
 
 from collections import deque
+from enum import Enum, auto
 
 from django_jobs import clock
 
@@ -12,6 +13,14 @@ STUCK_AFTER = 0.5
 MOST = 500
 SMOOTHING = 0.2
 NEARLY_NONE, NEARLY_ALL = 0.01, 0.99
+
+
+class Kind(Enum):
+    """What kind of jobs to look for."""
+
+    ANY = auto()
+    SYNC = auto()
+    ASYNC = auto()
 
 
 class Appetite:
@@ -27,18 +36,21 @@ class Appetite:
         self._async_slots = async_slots
         self._ends: deque[tuple[float, int]] = deque()
         self._async_share = 0.0
-        self._moved_at = 0.0
+        self._threads_moved_at = self._loop_moved_at = 0.0
 
-    def ended(self, count: int) -> None:
-        """Take note that `count` jobs have ended now."""
+    def ended(self, count: int, async_count: int = 0) -> None:
+        """Take note that `count` jobs have ended now, `async_count` of them async."""
         if count:
-            self._moved_at = clock.monotonic()
-            self._ends.append((self._moved_at, count))
+            self._moved(count, async_count)
+            self._ends.append((clock.monotonic(), count))
 
-    def claimed(self, count: int, async_count: int) -> None:
-        """Take note of a claim of `count` jobs, `async_count` of them async."""
-        if count:
-            self._moved_at = clock.monotonic()
+    def claimed(self, count: int, async_count: int, kind: Kind = Kind.ANY) -> None:
+        """Take note of a claim of `count` jobs, `async_count` of them async.
+
+        A look for one kind of jobs only teaches nothing about what others there are.
+        """
+        self._moved(count, async_count)
+        if count and kind is Kind.ANY:
             share = async_count / count
             self._async_share += (share - self._async_share) * SMOOTHING
             if share == 1.0:
@@ -50,9 +62,9 @@ class Appetite:
         Nothing came or went for half a second although more jobs are held than have a place:
         another worker may have a free one.
         """
-        if clock.monotonic() - self._moved_at < STUCK_AFTER:
-            return False
-        return in_threads > self._threads or in_loop > self._async_slots
+        long_ago = clock.monotonic() - STUCK_AFTER
+        threads = in_threads > self._threads and self._threads_moved_at <= long_ago
+        return threads or (in_loop > self._async_slots and self._loop_moved_at <= long_ago)
 
     @property
     def buffer(self) -> int:
@@ -62,14 +74,33 @@ class Appetite:
             self._ends.popleft()
         return min(2 * sum(count for _, count in self._ends), MOST)
 
-    def room(self, in_threads: int, in_loop: int) -> int:
-        """Return how many jobs to claim when so many sync and async jobs are held."""
+    def wish(self, in_threads: int, in_loop: int) -> tuple[Kind, int]:
+        """Return what to claim, and how much, when so many sync and async jobs are held.
+
+        Where one kind of places is full, the other kind's jobs are looked for alone: long jobs
+        in the threads must not keep the loop empty, nor the other way round.
+        """
+        for_threads, for_loop = self._places(in_threads, in_loop)
+        if for_threads and for_loop:
+            return Kind.ANY, self._room(for_threads, for_loop)
+        return (Kind.ASYNC, for_loop) if for_loop else (Kind.SYNC, for_threads)
+
+    def _places(self, in_threads: int, in_loop: int) -> tuple[int, int]:
         buffer = self.buffer
         for_threads = max(self._threads + buffer - in_threads, 0)
-        for_loop = max(self._async_slots + buffer - in_loop, 0)
+        return for_threads, max(self._async_slots + buffer - in_loop, 0)
+
+    def _room(self, for_threads: int, for_loop: int) -> int:
         share = self._async_share
         if share >= NEARLY_ALL:
             return for_loop
         if share <= NEARLY_NONE:
             return for_threads
         return int(min(for_threads / (1 - share), for_loop / share))
+
+    def _moved(self, count: int, async_count: int) -> None:
+        now = clock.monotonic()
+        if count > async_count:
+            self._threads_moved_at = now
+        if async_count:
+            self._loop_moved_at = now

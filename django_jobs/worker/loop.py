@@ -6,19 +6,18 @@ acknowledged by the database, not before.
 """
 
 import logging
-import threading
-from collections import deque
-from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from django.db import DatabaseError
 
 from django_jobs import clock, registry
 from django_jobs.conf import get_settings
-from django_jobs.engines.base import ClaimedJob, Engine, Finish, Finished, Hold, Report
+from django_jobs.engines.base import ClaimedJob, Engine, Finish, Finished, Hold, Only, Report
 from django_jobs.masking import mask_text
 from django_jobs.states import Interrupted, Raised, RunOutcome, after_run
-from django_jobs.worker.buffering import Appetite
+from django_jobs.worker.arrivals import FLUSH_COUNT, Arrivals, Batch
+from django_jobs.worker.buffering import Appetite, Kind
 from django_jobs.worker.execution import make_context
 from django_jobs.worker.failures import describe
 from django_jobs.worker.holdings import Held, Holdings
@@ -32,53 +31,15 @@ from django_jobs.worker.wakeups import Rhythm
 
 logger = logging.getLogger("django_jobs")
 
-FLUSH_COUNT = 100
 FLUSH_SECONDS = 0.01
 BUSY_PAUSE = 1.0
 
 
-class Arrivals:
-    """Where the pools' threads leave what happened, and wake the coordinator when it matters."""
+class Look(NamedTuple):
+    """How many jobs to look for, and of what kind."""
 
-    def __init__(self) -> None:
-        self.started: deque[Held] = deque()
-        self.ended: deque[Ended] = deque()
-        self.crash: BaseException | None = None
-        self.wake = threading.Event()
-        self.full = threading.Event()
-
-    def on_started(self, held: Held) -> None:
-        """Take note of a start, from a pool's thread."""
-        self.started.append(held)
-        if len(self.started) == 1:
-            self.wake.set()
-
-    def on_ended(self, ended: Ended, *, idle: bool) -> None:
-        """Take an ended job, from a pool's thread."""
-        self.ended.append(ended)
-        if idle or len(self.ended) >= FLUSH_COUNT:
-            self.full.set()
-            self.wake.set()
-        elif len(self.ended) == 1:
-            self.wake.set()
-
-    def on_crashed(self, error: BaseException) -> None:
-        """Take note that a pool broke, from its thread."""
-        self.crash = error
-        self.wake.set()
-
-
-@dataclass(slots=True)
-class Batch:
-    """Ended jobs on their way to the database."""
-
-    ended: dict[Hold, Ended] = field(default_factory=dict)
-    reports: list[Report] = field(default_factory=list)
-    released: list[Ended] = field(default_factory=list)
-    unknown: list[Ended] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.ended) + len(self.released) + len(self.unknown)
+    room: int
+    kind: Kind = Kind.ANY
 
 
 class Coordinator:
@@ -95,6 +56,7 @@ class Coordinator:
         self.name = options.worker_name()
         self.arrivals = Arrivals()
         self.rhythm = Rhythm(get_settings().POLL_INTERVAL)
+        self._aside = Rhythm(get_settings().POLL_INTERVAL)
         self.stopping = False
         self._options = options
         self._link = link
@@ -132,14 +94,14 @@ class Coordinator:
         self._unpark()
         self._collect()
         self._share()
-        room = self._room()
-        if not len(self._pending) and not room:
+        look = self._look()
+        if not len(self._pending) and not look.room:
             return
         asked_at = clock.monotonic()
         finishes = {hold: _finish(ended) for hold, ended in self._pending.ended.items()}
         try:
             finished, gone, claimed = self._link.ask(
-                lambda engine: self._exchange(engine, list(finishes.values()), room)
+                lambda engine: self._exchange(engine, list(finishes.values()), look)
             )
         except Unreachable:
             return
@@ -147,15 +109,15 @@ class Coordinator:
             self._find_refused(finishes, error)
             return
         self._acknowledge(finishes, finished, gone)
-        if room:
-            self._accept(claimed, room, asked_at)
+        if look.room:
+            self._accept(claimed, look, asked_at)
 
     def wait(self) -> None:
         """Wait until there is something to do."""
         if self._link.wait:
             self.arrivals.wake.wait(min(self._link.wait, 0.5))
-        elif not (self._due and self._has_room):
-            self.arrivals.wake.wait(self._patience)
+        elif patience := self._patience:
+            self.arrivals.wake.wait(patience)
         self.arrivals.wake.clear()
         if 0 < len(self.arrivals.ended) < FLUSH_COUNT and not self.arrivals.full.is_set():
             self.arrivals.full.wait(FLUSH_SECONDS)
@@ -214,19 +176,11 @@ class Coordinator:
         return self._options.max_jobs is not None and self._claimed_count >= self._options.max_jobs
 
     @property
-    def _due(self) -> bool:
-        return not self.stopping and self.rhythm.due
-
-    @property
-    def _has_room(self) -> bool:
-        in_threads = len(self._holdings) - self._in_loop
-        return not self.exhausted and self._appetite.room(in_threads, self._in_loop) > 0
-
-    @property
     def _patience(self) -> float:
-        if self.stopping or not self._has_room:
+        wish = self._wish
+        if self.stopping or not wish.room:
             return 0.5
-        return min(self.rhythm.wait, 0.5)
+        return min(self._rhythm_of(wish.kind).wait, 0.5)
 
     @property
     def _solo(self) -> bool:
@@ -242,21 +196,38 @@ class Coordinator:
             self._claimed_count -= self.hand_back()
             self.drained = False
 
-    def _room(self) -> int:
-        if not self._due:
-            return 0
-        room = self._appetite.room(len(self._holdings) - self._in_loop, self._in_loop)
+    @property
+    def _wish(self) -> Look:
+        kind, room = self._appetite.wish(len(self._holdings) - self._in_loop, self._in_loop)
         if self._options.max_jobs is not None:
             room = min(room, self._options.max_jobs - self._claimed_count)
-        return max(room, 0)
+        if kind is Kind.ASYNC and not registry.async_names():
+            room = 0
+        return Look(max(room, 0), kind)
+
+    def _look(self) -> Look:
+        """Return what to look for now, which is nothing when it is not time to."""
+        wish = self._wish
+        # What has ended makes room for any kind with this very exchange.
+        waits = wish.kind is not Kind.ANY and bool(self._pending.ended)
+        if self.stopping or waits or not self._rhythm_of(wish.kind).due:
+            return Look(0)
+        return wish
+
+    def _rhythm_of(self, kind: Kind) -> Rhythm:
+        """Return when to look for jobs of `kind`: in vain for one kind puts off no other look."""
+        if kind is Kind.ANY:
+            return self.rhythm
+        self._aside.follow(self.rhythm)
+        return self._aside
 
     def _exchange(
-        self, engine: Engine, finishes: list[Finish], room: int
+        self, engine: Engine, finishes: list[Finish], look: Look
     ) -> tuple[Finished, set[Hold], list[ClaimedJob]]:
         """Write what is pending and claim; the holds in the middle are not ours any more."""
         batch, now = self._pending, clock.now_or_none()
         if not len(batch):
-            return Finished(), set(), self._claim(engine, room)
+            return Finished(), set(), self._claim(engine, look)
         with engine.transaction():
             if batch.reports:
                 engine.report(batch.reports, now)
@@ -269,15 +240,19 @@ class Coordinator:
             closing = self._holdings.would_empty(gone)
             if closing:
                 engine.close(closing)
-            return finished, gone, self._claim(engine, room) if room else []
+            return finished, gone, self._claim(engine, look) if look.room else []
 
-    def _claim(self, engine: Engine, room: int) -> list[ClaimedJob]:
+    def _claim(self, engine: Engine, look: Look) -> list[ClaimedJob]:
+        only = None
+        if look.kind is not Kind.ANY:
+            only = Only(registry.async_names(), but=look.kind is Kind.SYNC)
         return engine.claim(
             self._options.claimed_queues,
-            room,
+            look.room,
             self.name,
             get_settings().LEASE,
             solo=self._solo,
+            only=only,
             now=clock.now_or_none(),
         )
 
@@ -329,18 +304,19 @@ class Coordinator:
         self._in_loop -= sum(1 for held in gone if _is_async(held.claimed))
         self._holdings.drop(written)
         self._board.forget(written)
-        self._appetite.ended(len(events))  # what is handed back makes no appetite
+        # What is handed back makes no appetite.
+        self._appetite.ended(len(events), sum(_is_async(event.claimed) for event in events))
         self._journal.write(events)
 
-    def _accept(self, claimed: list[ClaimedJob], room: int, asked_at: float) -> None:
-        self.rhythm.found(len(claimed), room)
-        self.drained = not claimed and self._solo
+    def _accept(self, claimed: list[ClaimedJob], look: Look, asked_at: float) -> None:
+        self._rhythm_of(look.kind).found(len(claimed), look.room)
+        self.drained = look.kind is Kind.ANY and not claimed and self._solo
         self._claimed_count += len(claimed)
         helds = [Held(job, make_context(job)) for job in claimed]
         self._holdings.add(helds, asked_at)
         async_helds = [held for held in helds if _is_async(held.claimed)]
         self._in_loop += len(async_helds)
-        self._appetite.claimed(len(helds), len(async_helds))
+        self._appetite.claimed(len(helds), len(async_helds), look.kind)
         for held in helds:
             pool = self._loop if _is_async(held.claimed) else self._threads
             pool.submit(held)

@@ -23,6 +23,7 @@ class Rhythm:
         self._next_look = 0.0
         self.listening = False
         self.backlogged = False
+        self.wakes = 0
 
     @property
     def due(self) -> bool:
@@ -46,8 +47,16 @@ class Rhythm:
 
     def wake(self) -> None:
         """Look at once: somebody said that there is work."""
+        self.wakes += 1
         self._empty_looks = 0
         self._next_look = 0.0
+
+    def follow(self, other: "Rhythm") -> None:
+        """Wake up when `other` was woken, and hear what it hears."""
+        self.listening = other.listening
+        if self.wakes != other.wakes:
+            self.wake()
+            self.wakes = other.wakes
 
     def _pause(self) -> float:
         if self._empty_looks < LOOKS_AFTER_WAKING:

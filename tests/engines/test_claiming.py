@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from django_jobs.engines.base import Only
 from django_jobs.models import Claim, Job
 from django_jobs.states import Later, State
 from tests.engines.scenes import LATER, LEASE, NOON, claim_of, job_of
@@ -62,6 +63,34 @@ def test_only_the_named_queues_are_claimed_from(scene):
     (wanted,) = scene.enqueue(queue="b")
     assert [job.id for job in scene.claim(queues=["b", "nowhere"])] == [wanted]
     assert scene.claim(queues=["nowhere"]) == []
+
+
+def test_only_jobs_of_certain_names_are_claimed_or_all_but_those(scene):
+    one = scene.enqueue(2, name="shop.one")
+    two = scene.enqueue(2, name="shop.two", now=LATER)
+    urgent = scene.enqueue(name="shop.two", priority=1)
+    assert scene.claim(only=Only(("shop.none",))) == []
+    assert [job.id for job in scene.claim(1, only=Only(("shop.two", "shop.none")))] == urgent
+    assert [job.id for job in scene.claim(only=Only(("shop.one",), but=True))] == two
+    assert [job.id for job in scene.claim(only=Only((), but=True))] == one
+
+
+def test_a_claim_of_certain_names_looks_no_further_than_its_window(scene, monkeypatch):
+    monkeypatch.setattr(type(scene.engine), "WINDOW", 2)
+    scene.enqueue(2, name="shop.one")
+    near = scene.enqueue(name="shop.two", queue="mail")
+    far = scene.enqueue(name="shop.two", now=LATER)
+    assert [job.id for job in scene.claim(only=Only(("shop.two",)))] == near
+    scene.claim(1, queues=["default"])
+    assert [job.id for job in scene.claim(only=Only(("shop.two",)))] == far
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_of_certain_names_passes_over_locked_jobs_without_waiting(scene, rival):
+    locked, free = scene.enqueue(2)
+    with rival().holding("django_jobs_job", locked):
+        assert [job.id for job in scene.claim(only=Only(("tests.jobs.nothing",)))] == [free]
 
 
 def test_other_queues_can_be_claimed_from_right_after(scene):

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, connections
 
 from django_jobs.engines import own_engine
-from django_jobs.engines.base import Finish
+from django_jobs.engines.base import Finish, Only
 from django_jobs.engines.schedules import Ticking
 from django_jobs.models import Schedule
 from django_jobs.planning import Plan, Planned, TickOutcome
@@ -110,6 +110,17 @@ def test_a_claim_reads_its_lanes_through_the_ready_index(spy):
     assert re.search(lane, plan)
     assert f"Index Only Scan using {READY}" in plan  # which finds the lanes
     assert re.search(rf"Index Scan using {KEY} .*\n\s+Index Cond: \(id = candidate", plan)
+
+
+def test_a_claim_of_certain_names_reads_its_lanes_through_the_ready_index(spy):
+    only = Only(("tests.jobs.other",))
+    plan = spy.plan_of("claim", None, 50, "w1", LEASE, only=only, now=NOON)
+    assert not JOB_SCAN.search(plan)
+    lane = (
+        rf"Index Only Scan using {READY} .*\n\s+Index Cond: \(.*queue.* = l\.queue.* \(priority = l"
+    )
+    assert re.search(lane, plan)
+    assert re.search(rf"Index Scan using {KEY} on django_jobs_job job.*\n\s+Index Cond", plan)
 
 
 def test_running_jobs_are_reached_by_their_primary_key_only(spy):

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from django_jobs.worker.buffering import MOST, STUCK_AFTER, Appetite
+from django_jobs.worker.buffering import MOST, STUCK_AFTER, Appetite, Kind
 
 
 @pytest.fixture
@@ -13,10 +13,9 @@ def appetite(frozen_clock):
 
 
 def test_without_experience_it_claims_as_many_jobs_as_there_are_threads(appetite):
-    assert appetite.room(0, 0) == 4
-    assert appetite.room(3, 0) == 1
-    assert appetite.room(4, 0) == 0
-    assert appetite.room(9, 0) == 0
+    assert appetite.wish(0, 0)[1] == 4
+    assert appetite.wish(3, 0)[1] == 1
+    assert appetite.wish(4, 10) == appetite.wish(9, 11) == (Kind.SYNC, 0)
 
 
 def test_the_buffer_is_twice_what_ended_within_100_ms(appetite, frozen_clock):
@@ -33,13 +32,13 @@ def test_the_buffer_is_twice_what_ended_within_100_ms(appetite, frozen_clock):
 def test_the_buffer_has_an_end(appetite):
     appetite.ended(10_000)
     assert appetite.buffer == MOST
-    assert appetite.room(4, 0) == MOST
+    assert appetite.wish(4, 0)[1] == MOST
 
 
 def test_slow_jobs_keep_nothing_from_other_workers(appetite, frozen_clock):
     appetite.ended(1)
     frozen_clock.advance(timedelta(seconds=1))
-    assert appetite.room(4, 0) == 0
+    assert appetite.wish(4, 10) == (Kind.SYNC, 0)
 
 
 def test_jobs_that_wait_behind_long_ones_are_stuck(appetite, frozen_clock):
@@ -50,6 +49,29 @@ def test_jobs_that_wait_behind_long_ones_are_stuck(appetite, frozen_clock):
     assert not appetite.is_stuck(4, 10)
     assert appetite.is_stuck(5, 0)
     assert appetite.is_stuck(0, 11)
+
+
+def test_async_jobs_that_come_and_go_make_nothing_move_in_the_threads(appetite, frozen_clock):
+    frozen_clock.advance(timedelta(seconds=STUCK_AFTER))
+    appetite.claimed(3, 3)
+    appetite.ended(2, 2)
+    assert appetite.is_stuck(5, 0)
+    assert not appetite.is_stuck(0, 11)
+
+
+def test_long_jobs_in_the_threads_leave_the_loop_its_own(appetite):
+    assert appetite.wish(4, 0) == (Kind.ASYNC, 10)
+    assert appetite.wish(4, 10) == (Kind.SYNC, 0)
+
+
+def test_long_jobs_on_the_loop_leave_the_threads_their_own(appetite):
+    appetite.claimed(10, 10)
+    assert appetite.wish(0, 10) == (Kind.SYNC, 4)
+
+
+def test_a_look_for_one_kind_of_jobs_teaches_nothing_about_the_mix(appetite):
+    appetite.claimed(3, 3, Kind.ASYNC)
+    assert appetite.wish(0, 0) == (Kind.ANY, 4)
 
 
 @pytest.mark.parametrize("move", ["ended", "claimed"])
@@ -64,20 +86,21 @@ def test_nothing_is_stuck_while_jobs_come_and_go(appetite, frozen_clock, move):
 
 def test_async_jobs_alone_fill_the_loop(appetite):
     appetite.claimed(4, 4)
-    assert appetite.room(0, 4) == 6
-    assert appetite.room(0, 10) == 0
+    assert appetite.wish(0, 4)[1] == 6
+    assert appetite.wish(0, 10) == (Kind.SYNC, 4)
 
 
 def test_a_mix_is_claimed_so_that_neither_place_overflows(appetite):
     for _ in range(60):
         appetite.claimed(10, 5)
-    assert appetite.room(0, 0) in {7, 8}
-    assert appetite.room(3, 0) in {1, 2}
-    assert appetite.room(0, 9) in {1, 2}
-    assert appetite.room(4, 0) == appetite.room(0, 10) == 0
+    assert appetite.wish(0, 0)[1] in {7, 8}
+    assert appetite.wish(3, 0)[1] in {1, 2}
+    assert appetite.wish(0, 9)[1] in {1, 2}
+    assert appetite.wish(4, 0) == (Kind.ASYNC, 10)
+    assert appetite.wish(0, 10) == (Kind.SYNC, 4)
 
 
 def test_an_empty_claim_teaches_nothing(appetite):
     appetite.claimed(0, 0)
     appetite.ended(0)
-    assert appetite.room(0, 0) == 4
+    assert appetite.wish(0, 0)[1] == 4

@@ -71,3 +71,17 @@ def test_a_look_that_finds_all_it_asked_for_means_a_backlog():
     assert rhythm.backlogged
     rhythm.found(9, 10)
     assert not rhythm.backlogged
+
+
+def test_a_rhythm_follows_the_wake_ups_of_another(rhythm, frozen_clock):
+    other = Rhythm(1.0)
+    other.listening = True
+    rhythm.follow(other)
+    rhythm.found(0, 10)
+    rhythm.follow(other)
+    assert not rhythm.due
+    other.wake()
+    rhythm.follow(other)
+    assert rhythm.due
+    rhythm.found(0, 10)
+    assert rhythm.wait == pytest.approx(0.05)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, QuerySet
 
-from django_jobs.engines.base import Answer, ClaimedJob, Extension, Hold
+from django_jobs.engines.base import Answer, ClaimedJob, Extension, Hold, Only
 from django_jobs.engines.lanes import in_turn
 from django_jobs.engines.orm.rows import Rows
 from django_jobs.models import Claim, Job
@@ -32,7 +32,7 @@ class Claiming(Rows):
 
     turn = 0
 
-    def claim(
+    def claim(  # noqa: PLR0913 - most of them by name only
         self,
         queues: Collection[str] | None,
         limit: int,
@@ -40,12 +40,13 @@ class Claiming(Rows):
         lease: float,
         *,
         solo: bool = True,
+        only: Only | None = None,
         now: datetime | None = None,
     ) -> list[ClaimedJob]:
         """Take ready jobs: lock candidates lane by lane, then write the claim and the jobs."""
         now = self.at(now)
         with self.transaction():
-            ids = chosen(self._candidates(queues, limit, now, solo=solo))
+            ids = chosen(self._candidates(queues, limit, now, solo=solo, only=only))
             if not ids:
                 return []
             until = now + timedelta(seconds=lease)
@@ -59,7 +60,13 @@ class Claiming(Rows):
         return [_claimed(rows[job_id], claim.pk) for job_id in ids if job_id in rows]
 
     def _candidates(
-        self, queues: Collection[str] | None, limit: int, now: datetime, *, solo: bool
+        self,
+        queues: Collection[str] | None,
+        limit: int,
+        now: datetime,
+        *,
+        solo: bool,
+        only: Only | None,
     ) -> list[Candidate]:
         self.turn += 1
         ready = self.jobs.filter(state=State.READY).order_by("run_at", "pk")
@@ -71,9 +78,17 @@ class Claiming(Rows):
         for queue, priority in in_turn(lanes, self.turn):
             if len(found) >= limit:
                 break
-            lane = self.free(ready.filter(queue=queue, priority=priority))
+            lane = self.free(self._near(ready.filter(queue=queue, priority=priority), only))
             found += lane.values_list("pk", "lost_count")[: limit - len(found)]
         return found
+
+    def _near(self, lane: QuerySet[Job], only: Only | None) -> QuerySet[Job]:
+        """Return those of the first jobs in `lane` that `only` allows."""
+        if only is None:
+            return lane
+        rows = list(lane.values_list("pk", "name")[: self.WINDOW])
+        near = [pk for pk, name in rows if (name in only.names) is not only.but]
+        return lane.filter(pk__in=near)
 
     def extend(
         self, claim_ids: Sequence[int], lease: float, now: datetime | None = None

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django_jobs import clock
-from django_jobs.engines.base import Answer, ClaimedJob, Extension, Hold
+from django_jobs.engines.base import Answer, ClaimedJob, Extension, Hold, Only
 from django_jobs.engines.lanes import LANES, Lane, in_turn
 from django_jobs.engines.postgresql.literals import numbers, texts
 from django_jobs.engines.postgresql.sessions import Session
@@ -70,7 +70,29 @@ class Claiming(Session):
         FROM taken ORDER BY turn, run_at, id
     """
 
-    def claim(
+    CLAIM_ONLY = CLAIM.replace(
+        """SELECT id, lost_count, run_at FROM django_jobs_job
+                WHERE state = 'READY' AND queue = lane.queue AND priority = lane.priority
+                    AND (%(solo)s::boolean OR lost_count = 0)
+                ORDER BY run_at, id
+                LIMIT %(limit)s::bigint
+                FOR NO KEY UPDATE SKIP LOCKED""",
+        """SELECT free.id, free.lost_count, free.run_at
+                FROM (
+                    SELECT id FROM django_jobs_job
+                    WHERE state = 'READY' AND queue = lane.queue AND priority = lane.priority
+                        AND (%(solo)s::boolean OR lost_count = 0)
+                    ORDER BY run_at, id
+                    LIMIT %(window)s::bigint) AS near
+                CROSS JOIN LATERAL (
+                    SELECT id, lost_count, run_at FROM django_jobs_job AS job
+                    WHERE job.id = near.id AND job.state = 'READY'
+                        AND (job.name = ANY(%(names)s::text[])) <> %(but)s::boolean
+                    LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS free
+                LIMIT %(limit)s::bigint""",
+    )
+
+    def claim(  # noqa: PLR0913 - most of them by name only
         self,
         queues: Collection[str] | None,
         limit: int,
@@ -78,10 +100,13 @@ class Claiming(Session):
         lease: float,
         *,
         solo: bool = True,
+        only: Only | None = None,
         now: datetime | None = None,
     ) -> list[ClaimedJob]:
         """Take ready jobs of the remembered lanes, or of new ones when those give nothing."""
         params = {"limit": limit, "worker": worker, "lease": lease, "solo": solo, "now": now}
+        if only is not None:
+            params |= {"window": self.WINDOW, "names": texts(only.names), "but": only.but}
         wanted = None if queues is None else frozenset(queues)
         remembered = self._remembers(wanted)
         if not remembered:
@@ -100,7 +125,8 @@ class Claiming(Session):
         lanes = in_turn(self._lanes, self.turn)
         params["queues"] = texts(queue for queue, _ in lanes)
         params["priorities"] = numbers(priority for _, priority in lanes)
-        return [ClaimedJob(*row) for row in self.rows(self.CLAIM, params)]
+        statement = self.CLAIM_ONLY if "names" in params else self.CLAIM
+        return [ClaimedJob(*row) for row in self.rows(statement, params)]
 
     def _remembers(self, queues: frozenset[str] | None) -> bool:
         until = self._lanes_until
