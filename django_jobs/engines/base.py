@@ -236,13 +236,19 @@ class Engine(ScheduleVerbs):
 
     @abstractmethod
     def finish(
-        self, finishes: Sequence[Finish], worker: str, now: datetime | None = None
+        self,
+        finishes: Sequence[Finish],
+        worker: str,
+        now: datetime | None = None,
+        *,
+        patient: bool = True,
     ) -> Finished:
         """Write how runs ended: job row and JobRun together, only where the claim still holds.
 
         A request to cancel turns every ending that is not final into CANCELLED. A repeated
         finish counts as applied. A late one is fenced and marks the run (`fenced_at`).
-        A suspension writes no JobRun.
+        A suspension writes no JobRun. May wait some seconds for rows that others have locked,
+        unless `patient` is false: then they are busy at once.
         """
 
     @abstractmethod
@@ -258,13 +264,14 @@ class Engine(ScheduleVerbs):
         *,
         delay: float = 0.0,
         unknown: bool = False,
+        patient: bool = True,
         now: datetime | None = None,
     ) -> set[Hold]:
         """Hand back jobs that never started, at no cost and without a JobRun.
 
         They are READY, or SCHEDULED when `delay` seconds are given; CANCELLED when they were
         asked to stop. `unknown` records since when no worker knows the job's name. Returns what
-        was handed back: not what somebody else has taken away or keeps locked.
+        was handed back: not what somebody else has taken away or keeps locked. `patient` as above.
         """
 
     @abstractmethod

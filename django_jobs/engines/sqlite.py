@@ -255,9 +255,15 @@ class SQLiteEngine(ORMEngine):
     """
 
     def finish(
-        self, finishes: Sequence[Finish], worker: str, now: datetime | None = None
+        self,
+        finishes: Sequence[Finish],
+        worker: str,
+        now: datetime | None = None,
+        *,
+        patient: bool = True,
     ) -> Finished:
         """Write how runs ended: read what is still held, decide, write it in two batches."""
+        del patient
         now = self.at(now)
         with self.transaction():
             with self.connection.cursor() as cursor:

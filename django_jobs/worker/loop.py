@@ -71,6 +71,7 @@ class Coordinator:
         self._pending = Batch()
         self._parked: dict[Hold, Ended] = {}
         self._parked_until = 0.0
+        self._tried: set[Hold] = set()
         self._refused: set[Hold] = set()
         self._in_loop = 0
         self._claimed_count = 0
@@ -228,13 +229,18 @@ class Coordinator:
         batch, now = self._pending, clock.now_or_none()
         if not len(batch):
             return Finished(), set(), self._claim(engine, look)
+        patient = not self._tried  # nothing else must wait again for what was locked just now
         with engine.transaction():
             if batch.reports:
                 engine.report(batch.reports, now)
-            finished = engine.finish(finishes, self.name, now) if finishes else Finished()
+            finished = Finished()
+            if finishes:
+                finished = engine.finish(finishes, self.name, now, patient=patient)
             gone = {*finished.applied, *finished.fenced}
             if batch.released:
-                gone |= let_go(engine, [ended.held.hold for ended in batch.released])
+                gone |= let_go(
+                    engine, [ended.held.hold for ended in batch.released], patient=patient
+                )
                 engine.notify({ended.held.claimed.queue for ended in batch.released})
             gone |= self._unknown.settle(engine, self.name, batch.unknown)
             closing = self._holdings.would_empty(gone)
@@ -299,6 +305,7 @@ class Coordinator:
                 fenced = hold in finished.fenced
                 events.append(_end_event(ended, finishes[hold], fenced=fenced))
         self._refused.difference_update(finishes)
+        self._tried.clear()
         # What has just ended may have enqueued: only a look after it tells that nothing is left.
         self.drained = self.drained and not gone
         self._in_loop -= sum(1 for held in gone if _is_async(held.claimed))
@@ -338,6 +345,7 @@ class Coordinator:
         """Try again to write what became of jobs whose rows somebody had locked."""
         if self._parked and clock.monotonic() >= self._parked_until:
             self.arrivals.ended.extend(self._parked.values())
+            self._tried |= self._parked.keys()
             self._parked.clear()
 
     def _log_starts(self) -> None:

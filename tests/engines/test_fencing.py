@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from django_jobs.engines.base import Finish
 from django_jobs.models import Job, JobRun
@@ -176,6 +177,22 @@ def test_a_locked_job_that_is_released_late_is_busy_and_its_neighbours_are_hande
         assert scene.engine.release([locked, free], now=LATER) == {free}
         assert scene.engine.still_held([locked, free]) == {locked}
     assert scene.engine.release([locked], now=LATER) == {locked}
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_who_has_no_patience_waits_for_no_lock(scene, rival):
+    locked, free, late = scene.run(3)
+    ends = [Finish(hold, SUCCESS, 1.0) for hold in (locked, free)]
+    with (
+        rival().holding("django_jobs_job", locked.job_id),
+        CaptureQueriesContext(connection) as sql,
+    ):
+        finished = scene.engine.finish(ends, "w1", LATER, patient=False)
+        released = scene.engine.release([locked, late], patient=False, now=LATER)
+    assert (finished.applied, finished.busy, released) == ({free}, {locked}, {late})
+    writing = [query["sql"] for query in sql.captured_queries if "SET state" in query["sql"]]
+    assert all("SKIP LOCKED" in text for text in writing)
 
 
 @pytest.mark.postgresql

@@ -178,7 +178,7 @@ def test_no_more_is_claimed_than_slow_jobs_can_use(bench, gate, gated):
 
 
 def test_a_job_counts_as_started_until_its_end_is_written(bench, monkeypatch):
-    def away(*_):
+    def away(*_, **__):
         raise OperationalError("away")
 
     handle, one = enqueue(echo), bench()
@@ -236,8 +236,11 @@ def test_a_locked_row_holds_up_no_other_end(bench, monkeypatch, frozen_clock):
     engine_class = type(one.link.ask(lambda engine: engine))
     finish = engine_class.finish
 
-    def finish_but_one(self, finishes, worker, now=None):
+    patience = []
+
+    def finish_but_one(self, finishes, worker, now=None, *, patient=True):
         rest = [item for item in finishes if item.hold.job_id != locked.id]
+        patience.append((len(rest) < len(finishes), patient))
         done = finish(self, rest, worker, now) if rest else Finished()
         busy = {item.hold for item in finishes} - {item.hold for item in rest}
         return Finished(done.applied, frozenset(busy), done.fenced)
@@ -249,6 +252,10 @@ def test_a_locked_row_holds_up_no_other_end(bench, monkeypatch, frozen_clock):
         later = enqueue(echo, "later")
         one.coordinator.rhythm.wake()
         one.drive(lambda: later.refresh().status is State.SUCCESSFUL)
+        frozen_clock.advance(timedelta(seconds=loop.BUSY_PAUSE))
+        one.coordinator.turn()
+    assert [patient for has_locked, patient in patience if has_locked] == [True, False]
+    assert all(patient for has_locked, patient in patience if not has_locked)
     for _ in range(5):  # other turns do not put the next try off
         frozen_clock.advance(timedelta(seconds=loop.BUSY_PAUSE / 4))
         one.coordinator.turn()
@@ -262,7 +269,7 @@ def test_an_end_that_the_database_refuses_fails_that_job_only(bench, monkeypatch
     engine_class = type(one.link.ask(lambda engine: engine))
     finish = engine_class.finish
 
-    def refuse(self, finishes, worker, now=None):
+    def refuse(self, finishes, worker, now=None, **_):
         if any(item.transition.result == '"bad"' for item in finishes):
             raise DataError("invalid byte sequence")
         return finish(self, finishes, worker, now)

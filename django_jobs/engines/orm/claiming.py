@@ -108,9 +108,11 @@ class Claiming(Rows):
         *,
         delay: float = 0.0,
         unknown: bool = False,
+        patient: bool = True,
         now: datetime | None = None,
     ) -> set[Hold]:
         """Hand back jobs that never started; their place in line is kept unless delayed."""
+        del patient
         now = self.at(now)
         wanted = set(holds)
         ids = sorted({hold.job_id for hold in holds})

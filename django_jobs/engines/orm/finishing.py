@@ -17,9 +17,15 @@ class Finishing(Rows):
     """The verb that ends runs."""
 
     def finish(
-        self, finishes: Sequence[Finish], worker: str, now: datetime | None = None
+        self,
+        finishes: Sequence[Finish],
+        worker: str,
+        now: datetime | None = None,
+        *,
+        patient: bool = True,
     ) -> Finished:
         """Write how runs ended, where the claim still holds and nobody has locked the job."""
+        del patient
         now = self.at(now)
         ordered = sorted(finishes, key=lambda finish: finish.hold)
         with self.transaction():

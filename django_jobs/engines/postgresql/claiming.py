@@ -207,6 +207,7 @@ class Claiming(Session):
         *,
         delay: float = 0.0,
         unknown: bool = False,
+        patient: bool = True,
         now: datetime | None = None,
     ) -> set[Hold]:
         """Hand back jobs that never started; their place in line is kept unless delayed."""
@@ -218,7 +219,7 @@ class Claiming(Session):
             "unknown": unknown,
             "now": now,
         }
-        rows = self.patient_rows(self.RELEASE, self.RELEASE_SKIPPING, params)
+        rows = self.patient_rows(self.RELEASE if patient else None, self.RELEASE_SKIPPING, params)
         return {Hold(*row) for row in rows}
 
     CLOSE = """

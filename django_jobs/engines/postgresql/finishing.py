@@ -85,7 +85,12 @@ class Finishing(Session):
     )
 
     def finish(
-        self, finishes: Sequence[Finish], worker: str, now: datetime | None = None
+        self,
+        finishes: Sequence[Finish],
+        worker: str,
+        now: datetime | None = None,
+        *,
+        patient: bool = True,
     ) -> Finished:
         """Write how runs ended. Waits for locked jobs, but not for ever, and not in vain."""
         ordered = sorted(finishes, key=_hold)
@@ -99,7 +104,7 @@ class Finishing(Session):
             "worker": worker,
             "now": now,
         }
-        rows = self.patient_rows(self.FINISH, self.FINISH_SKIPPING, params)
+        rows = self.patient_rows(self.FINISH if patient else None, self.FINISH_SKIPPING, params)
         applied = frozenset(map(Hold._make, rows))
         self.forget_lines(finish for finish in ordered if finish.hold in applied)
         if len(applied) == len(ordered):

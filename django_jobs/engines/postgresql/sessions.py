@@ -87,9 +87,11 @@ class Session(ORMEngine):
             return found
 
     def patient_rows(
-        self, statement: str, skipping: str, params: Mapping[str, Any]
+        self, statement: str | None, skipping: str, params: Mapping[str, Any]
     ) -> list[tuple[Any, ...]]:
-        """Run `statement`; if a lock keeps it waiting too long, run `skipping` instead."""
+        """Run `statement`; if there is none, or a lock keeps it waiting too long, `skipping`."""
+        if statement is None:
+            return self.rows(skipping, params)
         inside = self.connection.in_atomic_block
         guard = transaction.atomic(using=self.alias) if inside else nullcontext()
         try:
