@@ -1,6 +1,7 @@
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.db import connections
 from django.urls import reverse
 
 from django_jobs.admin import base, jobs
@@ -224,6 +225,22 @@ def test_too_many_jobs_at_once_are_refused(admin_client, monkeypatch):
     [message] = act(admin_client, "retry_jobs", *rows)
     assert message.startswith("At most 2 jobs at once; nothing was changed.")
     assert {job.state for job in Job.objects.all()} == {State.FAILED}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("action", ["retry_jobs", "cancel_jobs"])
+def test_an_action_keeps_no_row_locked_until_the_page_is_drawn(admin_client, monkeypatch, action):
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    seen = []
+    tell = jobs.JobAdmin._tell
+
+    def look(self, *args):
+        seen.append(connections["default"].in_atomic_block)
+        return tell(self, *args)
+
+    monkeypatch.setattr(jobs.JobAdmin, "_tell", look)
+    act(admin_client, action, JobFactory())
+    assert seen == [False]
 
 
 @pytest.mark.parametrize("action", ["retry_jobs", "cancel_jobs"])

@@ -6,8 +6,9 @@ from typing import Any, cast
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 from django_jobs import clock
@@ -36,6 +37,16 @@ class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
     sortable_by = ()
+
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list or act on it, without the transaction that ATOMIC_REQUESTS would open.
+
+        It would keep jobs and claims locked, and workers waiting, until the page is drawn.
+        """
+        return super().changelist_view(request, extra_context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows of the jobs' database."""
