@@ -35,6 +35,7 @@ from django_jobs.worker.process import LAST_CALL
 logger = logging.getLogger("django_jobs")
 
 RESTART_PAUSE = 1.0
+REFUSAL_PAUSE = 5.0
 STEADY_AFTER = 10.0
 TICK = 0.5
 SETTLED_AFTER = 1.0
@@ -120,6 +121,10 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             child.process.start()
+        except OSError as error:  # no memory, no process or no file left for it just now
+            child.process = None
+            child.start_at = clock.monotonic() + REFUSAL_PAUSE
+            logger.error("A worker process could not be started, trying again: %s", error)  # noqa: TRY400 - a traceback says no more
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         child.started_at = clock.monotonic()

@@ -1,12 +1,15 @@
 """What a supervisor does with the jobs of a dead child."""
 
+from datetime import timedelta
+
 import pytest
 
 from django_jobs import clock, enqueue_many
 from django_jobs.engines.base import Hold
 from django_jobs.models import Claim, Job, JobRun, Worker
 from django_jobs.states import State
-from django_jobs.worker.supervisor import give_back
+from django_jobs.worker.options import WorkerOptions
+from django_jobs.worker.supervisor import REFUSAL_PAUSE, Supervisor, give_back
 from tests.factories import WorkerFactory
 from tests.jobs import add
 
@@ -61,3 +64,28 @@ def test_a_job_that_died_too_often_fails_and_says_so(engine, claimed, caplog):
 def test_a_worker_that_held_nothing_leaves_nothing(engine, frozen_clock):
     assert give_back(engine, DEAD, set())
     assert clock.now_or_none() is not None
+
+
+@pytest.mark.usefixtures("own_connections")
+def test_a_process_that_the_system_refuses_is_started_later(frozen_clock, monkeypatch, caplog):
+    supervisor = Supervisor(WorkerOptions(processes=1))
+    (child,) = supervisor._children
+    refusals = [OSError("Cannot allocate memory")]
+
+    class Process:
+        def __init__(self, **_):
+            """Take what a process takes."""
+
+        def start(self):
+            if refusals:
+                raise refusals.pop()
+
+    monkeypatch.setattr(supervisor._context, "Process", Process)
+    supervisor._start_due()
+    assert child.process is None
+    assert "Cannot allocate memory" in caplog.text
+    supervisor._start_due()
+    assert child.process is None
+    frozen_clock.advance(timedelta(seconds=REFUSAL_PAUSE))
+    supervisor._start_due()
+    assert isinstance(child.process, Process)
