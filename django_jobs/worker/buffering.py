@@ -4,6 +4,7 @@ Pure arithmetic over what the worker has seen; knows no database and no pool.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum, auto
 
 from django_jobs import clock
@@ -84,6 +85,21 @@ class Appetite:
         if for_threads and for_loop:
             return Kind.ANY, self._room(for_threads, for_loop)
         return (Kind.ASYNC, for_loop) if for_loop else (Kind.SYNC, for_threads)
+
+    def surplus(self, in_threads: int, in_loop: int, claimed: Sequence[bool]) -> set[int]:
+        """Return which of the `claimed` jobs (async or not) are more than this worker can use.
+
+        A claim of any kind guesses how many of each come. A guess that was far off must not keep
+        a hundred jobs from other workers; up to twice what runs at once may wait here.
+        """
+        for_threads, for_loop = self._places(in_threads, in_loop)
+        left = {False: for_threads + self._threads, True: for_loop + self._async_slots}
+        over = set()
+        for place, is_async in enumerate(claimed):
+            left[is_async] -= 1
+            if left[is_async] < 0:
+                over.add(place)
+        return over
 
     def _places(self, in_threads: int, in_loop: int) -> tuple[int, int]:
         buffer = self.buffer

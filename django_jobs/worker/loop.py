@@ -318,15 +318,19 @@ class Coordinator:
     def _accept(self, claimed: list[ClaimedJob], look: Look, asked_at: float) -> None:
         self._rhythm_of(look.kind).found(len(claimed), look.room)
         self.drained = look.kind is Kind.ANY and not claimed and self._solo
-        self._claimed_count += len(claimed)
+        kinds = [_is_async(job) for job in claimed]
+        in_threads = len(self._holdings) - self._in_loop
+        over = self._appetite.surplus(in_threads, self._in_loop, kinds)
+        self._claimed_count += len(claimed) - len(over)
         helds = [Held(job, make_context(job)) for job in claimed]
         self._holdings.add(helds, asked_at)
-        async_helds = [held for held in helds if _is_async(held.claimed)]
-        self._in_loop += len(async_helds)
-        self._appetite.claimed(len(helds), len(async_helds), look.kind)
-        for held in helds:
-            pool = self._loop if _is_async(held.claimed) else self._threads
-            pool.submit(held)
+        self._in_loop += sum(kinds)
+        self._appetite.claimed(len(helds), sum(kinds), look.kind)
+        for place, held in enumerate(helds):
+            if place in over:
+                self._pending.released.append(Ended(held, None, clock.monotonic()))
+            else:
+                (self._loop if kinds[place] else self._threads).submit(held)
 
     def _collect(self) -> None:
         arrived = self.arrivals.ended

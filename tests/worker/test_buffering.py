@@ -69,6 +69,12 @@ def test_long_jobs_on_the_loop_leave_the_threads_their_own(appetite):
     assert appetite.wish(0, 10) == (Kind.SYNC, 4)
 
 
+def test_of_a_claim_of_the_wrong_kind_only_twice_what_runs_at_once_is_kept(appetite):
+    assert appetite.surplus(0, 0, [False] * 10) == {8, 9}
+    assert appetite.surplus(4, 0, [False] * 4 + [True] * 3) == set()
+    assert appetite.surplus(0, 10, [True, False] * 11) == {17, 19, 20, 21}
+
+
 def test_a_look_for_one_kind_of_jobs_teaches_nothing_about_the_mix(appetite):
     appetite.claimed(3, 3, Kind.ASYNC)
     assert appetite.wish(0, 0) == (Kind.ANY, 4)

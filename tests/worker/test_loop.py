@@ -96,35 +96,6 @@ def test_async_jobs_run_beside_the_others(bench):
     assert states() == ["SUCCESSFUL"] * 40
 
 
-def test_long_jobs_in_all_threads_keep_no_async_job_waiting(bench, gate, gated):
-    @job(name="tests.quick")
-    async def quick():
-        return 1
-
-    enqueue_many(gated, [()] * 3)
-    one = bench(threads=2)
-    one.drive(lambda: len(one.log.events) == 2)
-    handle = enqueue(quick)
-    one.drive(lambda: handle.refresh().status is State.SUCCESSFUL)
-    assert states() == ["READY", "RUNNING", "RUNNING", "SUCCESSFUL"]
-
-
-def test_long_jobs_in_all_places_of_the_loop_keep_no_other_job_waiting(bench, gate):
-    @job(name="tests.slow")
-    async def slow():
-        while not gate.is_set():  # noqa: ASYNC110 - the gate is a thread's
-            await asyncio.sleep(0.005)
-
-    enqueue_many(slow, [()] * 5)
-    one = bench(async_slots=4)
-    one.drive(lambda: len(one.log.events) == 4)
-    handle = enqueue(echo)
-    one.drive(lambda: handle.refresh().status is State.SUCCESSFUL)
-    assert states() == ["READY"] + ["RUNNING"] * 4 + ["SUCCESSFUL"]
-    gate.set()
-    one.drain()
-
-
 def test_a_cancellation_that_comes_after_the_end_of_an_async_job_takes_nothing_away(bench):
     @job(name="tests.late")
     async def cancelled_late():
