@@ -6,20 +6,26 @@ the value named.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, TypeVar
 
 from django.conf import settings as django_settings
 
+from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.declarations import ScheduleDeclaration
 from django_jobs.exceptions import InvalidQueue, InvalidSchedule
 from django_jobs.registry import nearest
 from django_jobs.retries import BackoffFunction, as_seconds
+from django_jobs.serializers import clean_text
 
 MAX_PRIORITY = 100
 MAX_ATTEMPTS = 100
 MAX_QUEUE = 64
 MAX_KEY = 255
+FARTHEST = timedelta(days=36525)
+"""The distance of `run_after`: beyond the year 9999 a row could be written, but not read."""
+
+T = TypeVar("T")
 
 Errors = type[BaseException] | tuple[type[BaseException], ...]
 
@@ -95,7 +101,7 @@ def check_queue(queue: str, job: str = "") -> None:
 def _name(job: str, value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_KEY:
         raise ValueError(f"{job}: name must be a text of 1 to {MAX_KEY} characters, got {value!r}.")
-    return value
+    return _storable(job, "name", value)
 
 
 def _queue(job: str, value: Any) -> str:
@@ -105,7 +111,7 @@ def _queue(job: str, value: Any) -> str:
         raise ValueError(f"{job}: queue must have 1 to {MAX_QUEUE} characters, got {value!r}.")
     if django_settings.configured:
         check_queue(value, job)
-    return value
+    return _storable(job, "queue", value)
 
 
 def _priority(job: str, value: Any) -> int:
@@ -125,8 +131,10 @@ def _whole(job: str, option: str, value: Any, low: int, high: int) -> int:
 
 
 def _run_after(job: str, value: Any) -> datetime | timedelta | None:
-    if value is None or isinstance(value, timedelta):
+    if value is None:
         return value
+    if isinstance(value, timedelta):
+        return _near(job, value, value)
     if not isinstance(value, datetime):
         raise TypeError(
             f"{job}: run_after takes an aware datetime or a timedelta, got {value!r}. "
@@ -137,7 +145,21 @@ def _run_after(job: str, value: Any) -> datetime | timedelta | None:
             f"{job}: run_after is naive (no time zone). Use timezone.now() + timedelta(…). "
             "Nothing was enqueued."
         )
+    return _near(job, value, value - clock.now())
+
+
+def _near(job: str, value: T, distance: timedelta) -> T:
+    """Return `value`, an instant at `distance`, if every database can store and give it back."""
+    if not -FARTHEST <= distance <= FARTHEST:
+        raise ValueError(f"{job}: run_after must be within 100 years from now, got {value!r}.")
     return value
+
+
+def _storable(job: str, option: str, text: str) -> str:
+    """Return `text` if every database can store it."""
+    if clean_text(text) != text:
+        raise ValueError(f"{job}: {option} has a NUL character or a lone surrogate: {text!r}.")
+    return text
 
 
 def _unique_key(job: str, value: Any) -> str | None:
@@ -145,9 +167,9 @@ def _unique_key(job: str, value: Any) -> str | None:
         return None
     if not isinstance(value, str):
         raise TypeError(f"{job}: unique_key must be a text, got {value!r}.")
-    if not value or len(value) > MAX_KEY or "\x00" in value:
+    if not value or len(value) > MAX_KEY:
         raise ValueError(f"{job}: unique_key must have 1 to {MAX_KEY} characters, got {value!r}.")
-    return value
+    return _storable(job, "unique_key", value)
 
 
 def _backoff(job: str, value: Any) -> BackoffFunction:

@@ -1,11 +1,13 @@
 import inspect
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from django_jobs import Backoff, JobContext, job, registry
 from django_jobs.exceptions import InvalidQueue
 from tests import jobs, postponed
+
+EDGE = datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))
 
 
 def test_a_job_is_still_the_function_it_was():
@@ -150,6 +152,11 @@ def test_a_refused_job_is_not_declared():
     ("changes", "error", "message"),
     [
         ({"run_after": datetime(2030, 1, 1)}, ValueError, "run_after is naive (no time zone)."),  # noqa: DTZ001
+        ({"run_after": timedelta(days=36526)}, ValueError, "must be within 100 years from now"),
+        ({"run_after": timedelta.min}, ValueError, "must be within 100 years from now"),
+        ({"run_after": EDGE}, ValueError, "must be within 100 years from now"),
+        ({"queue": "a\x00b"}, ValueError, "queue has a NUL character or a lone surrogate"),
+        ({"unique_key": "\ud800"}, ValueError, "unique_key has a NUL character or a lone surro"),
         ({"run_after": 60}, TypeError, "For seconds: timedelta(seconds=…)."),
         ({"unique_key": ""}, ValueError, "unique_key must have 1 to 255 characters"),
         ({"unique_key": 5}, TypeError, "unique_key must be a text, got 5."),
