@@ -1,19 +1,27 @@
 """What `@job(schedule=…)` takes: `cron(…)` and `every(…)`. Pure; everything is checked at once.
 
-The row of a schedule has the same fields; `as_json` is what it remembers of the code.
+The row of a schedule has the same fields, and `wrong_with` says of it what the code is told.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, Unpack
 
 from django.conf import settings as django_settings
 
-from django_jobs.exceptions import InvalidSchedule
+from django_jobs import registry
+from django_jobs.exceptions import InvalidSchedule, JobNotFound
 from django_jobs.planning import Missed, Overlap
 from django_jobs.retries import as_seconds
+from django_jobs.serializers import dump_arguments
 from django_jobs.timetables import Timetable
+
+if TYPE_CHECKING:
+    from django_jobs.definitions import JobDefinition
+
+ANY_SIZE = 2**31
+"""The limit of arguments where the settings may not be read yet."""
 
 LONGEST_WINDOW = timedelta(days=366)
 UNNAMED = "a schedule"
@@ -80,6 +88,19 @@ class ScheduleDeclaration:
         )
 
 
+class Kept(Protocol):
+    """A schedule on record: what there is to check of its row."""
+
+    job_name: str
+    args: Any
+    kwargs: Any
+    missed_within: timedelta
+
+    @property
+    def timetable(self) -> Timetable:
+        """Its planned times; raises InvalidSchedule."""
+
+
 def cron(
     expression: str, *, timezone: str = "", **options: Unpack[ScheduleOptions]
 ) -> ScheduleDeclaration:
@@ -125,10 +146,50 @@ def _declare(**given: Any) -> ScheduleDeclaration:
 
 def check_window(missed_within: timedelta) -> None:
     """Raise InvalidSchedule for a `missed_within` that makes no sense."""
-    if not timedelta() <= missed_within <= LONGEST_WINDOW:
+    fits = isinstance(missed_within, timedelta) and timedelta() <= missed_within <= LONGEST_WINDOW
+    if not fits:
         raise InvalidSchedule(
             f"missed_within must be between 0 and {LONGEST_WINDOW.days} days.", "missed_within"
         )
+
+
+def check_call(
+    definition: "JobDefinition[Any, Any]", args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> None:
+    """Raise TypeError for arguments that the function does not take or JSON cannot hold."""
+    parameters = definition.parameters
+    parameters.check(args, kwargs)
+    dump_arguments(parameters.job, args, kwargs, parameters.positional, ANY_SIZE)
+
+
+def wrong_with(row: Kept) -> Iterator[InvalidSchedule | JobNotFound]:
+    """Yield why `row` cannot be kept as it is, each reason as the error that code would get."""
+    try:
+        row.timetable  # noqa: B018 - raises where something is wrong
+    except InvalidSchedule as problem:
+        yield problem
+    try:
+        check_window(row.missed_within)
+    except InvalidSchedule as problem:
+        yield problem
+    try:
+        definition = registry.get(str(row.job_name))
+    except JobNotFound as problem:
+        yield problem
+    else:
+        yield from _wrong_arguments(definition, row)
+
+
+def _wrong_arguments(definition: "JobDefinition[Any, Any]", row: Kept) -> Iterator[InvalidSchedule]:
+    if not isinstance(row.args, (list, tuple)):
+        yield InvalidSchedule(f"args must be a list, got {row.args!r}.", "args")
+    elif not isinstance(row.kwargs, Mapping):
+        yield InvalidSchedule(f"kwargs must be an object with names, got {row.kwargs!r}.", "kwargs")
+    else:
+        try:
+            check_call(definition, tuple(row.args), row.kwargs)
+        except (TypeError, ValueError) as problem:
+            yield InvalidSchedule(str(problem), "args")
 
 
 def _span(option: str, value: Any) -> timedelta:

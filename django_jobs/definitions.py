@@ -26,6 +26,7 @@ from django_jobs import enqueueing, registry
 from django_jobs.binding import Parameters
 from django_jobs.conf import get_settings
 from django_jobs.context import JobContext
+from django_jobs.declarations import check_call
 from django_jobs.enqueueing import Call, JobHandle
 from django_jobs.exceptions import InvalidSchedule
 from django_jobs.options import Changes, Options, clean
@@ -222,7 +223,7 @@ def _define(function: Any, options: dict[str, Any]) -> JobDefinition[Any, Any]:
 def _check_schedules(definition: JobDefinition[Any, Any]) -> None:
     for schedule in definition.schedules:
         try:
-            enqueueing.check_call(definition, schedule.args, schedule.kwargs)
+            check_call(definition, schedule.args, schedule.kwargs)
         except (TypeError, ValueError) as problem:
             text = f'{definition.name}: schedule "{schedule.name}": {problem}'
             raise InvalidSchedule(text, "args") from None

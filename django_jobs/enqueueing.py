@@ -35,9 +35,6 @@ __all__ = ["Call", "JobHandle", "aenqueue", "enqueue", "enqueue_many", "running_
 Call = tuple[Any, ...] | Mapping[str, Any]
 """Arguments of one call: a tuple by place, a dict by name, or both as `((…), {…})`."""
 
-ANY_SIZE = 2**31
-"""The limit where the settings may not be read yet."""
-
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -175,11 +172,6 @@ def new_job(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str
         max_lost=definition.max_lost,
         unique_key=definition.unique_key,
     )
-
-
-def check_call(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Raise TypeError for arguments that the function does not take or JSON cannot hold."""
-    _texts(definition, args, kwargs, ANY_SIZE)
 
 
 def _texts(

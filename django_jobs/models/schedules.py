@@ -2,9 +2,12 @@
 
 from datetime import timedelta
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
+from django_jobs.declarations import wrong_with
+from django_jobs.exceptions import InvalidSchedule
 from django_jobs.planning import Missed, Overlap, Policy, TickOutcome
 from django_jobs.states import as_choices
 from django_jobs.timetables import Timetable
@@ -53,25 +56,33 @@ class Schedule(models.Model):
         default=ADMIN,
         help_text="Declared in code, or made in the admin.",
     )
-    declared = models.JSONField(default=dict, help_text="What the code says, as last seen.")
+    declared = models.JSONField(
+        default=dict, blank=True, help_text="What the code says, as last seen."
+    )
     overrides = models.JSONField(
-        default=list, help_text="Fields that somebody changed here; deploys leave them alone."
+        default=list,
+        blank=True,
+        help_text="Fields that somebody changed here; deploys leave them alone.",
     )
-    paused_at = models.DateTimeField(null=True, help_text="Since when it is paused.")
-    paused_by = models.CharField(max_length=150, default="", help_text="Who paused it.")
-    paused_reason = models.CharField(max_length=255, default="", help_text="Why.")
+    paused_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is paused.")
+    paused_by = models.CharField(max_length=150, default="", blank=True, help_text="Who paused it.")
+    paused_reason = models.CharField(max_length=255, default="", blank=True, help_text="Why.")
     disabled_at = models.DateTimeField(
-        null=True, help_text="Since when it cannot run: its job or its declaration is gone."
+        null=True,
+        blank=True,
+        help_text="Since when it cannot run: its job or its declaration is gone.",
     )
-    disabled_reason = models.TextField(default="", help_text="What is wrong with it.")
+    disabled_reason = models.TextField(default="", blank=True, help_text="What is wrong with it.")
     doubted_at = models.DateTimeField(
-        null=True, help_text="Since when no worker was able to enqueue its job."
+        null=True, blank=True, help_text="Since when no worker was able to enqueue its job."
     )
     next_run_at = models.DateTimeField(
-        null=True, help_text="The next planned time; empty: none, or paused, or disabled."
+        null=True,
+        blank=True,
+        help_text="The next planned time; empty: none, or paused, or disabled.",
     )
     last_planned_at = models.DateTimeField(
-        null=True, help_text="The newest planned time that was dealt with."
+        null=True, blank=True, help_text="The newest planned time that was dealt with."
     )
     created_at = models.DateTimeField(help_text="When it was first seen.")
 
@@ -100,6 +111,15 @@ class Schedule(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Raise ValidationError with what code would be told, beside the fields it is about."""
+        problems: dict[str, list[str]] = {}
+        for problem in wrong_with(self):
+            field = problem.field if isinstance(problem, InvalidSchedule) else "job_name"
+            problems.setdefault(field, []).append(str(problem))
+        if problems:
+            raise ValidationError(problems)
 
     @property
     def timetable(self) -> Timetable:

@@ -14,11 +14,10 @@ from django.db import transaction
 from django_jobs import clock, registry
 from django_jobs.announcements import announce
 from django_jobs.conf import get_settings
-from django_jobs.declarations import check_window, default_timezone
+from django_jobs.declarations import default_timezone, wrong_with
 from django_jobs.engines import get_engine
 from django_jobs.engines.base import Engine
 from django_jobs.engines.schedules import Ticking
-from django_jobs.enqueueing import check_call
 from django_jobs.exceptions import InvalidSchedule, ScheduleNotFound
 from django_jobs.models import Schedule
 from django_jobs.models.schedules import ADMIN, CODE
@@ -176,13 +175,8 @@ def check(row: Schedule) -> None:
 
     Raises JobNotFound when nobody declares its job.
     """
-    row.timetable  # noqa: B018 - raises where something is wrong
-    check_window(row.missed_within)
-    definition = registry.get(row.job_name)
-    try:
-        check_call(definition, tuple(row.args), row.kwargs)
-    except (TypeError, ValueError) as problem:
-        raise InvalidSchedule(str(problem), "args") from None
+    for problem in wrong_with(row):
+        raise problem
 
 
 @contextmanager
