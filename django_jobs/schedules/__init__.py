@@ -1,7 +1,7 @@
 """Schedules: their declarations become rows, their planned times become jobs, people act on them.
 
-`pause`, `resume`, `run_now`, `backfill`, `create`, `change`, `reset` and `delete` are for
-people; `sync` and `Ticker` are the worker's. Any worker may do any of it at any time: the lock
+`pause`, `resume`, `run_now`, `backfill`, `lacking`, `create`, `change`, `reset` and `delete` are
+for people; `sync` and `Ticker` are the worker's. Any worker may do any of it at any time: the lock
 of the schedule's row decides who does.
 """
 
@@ -10,6 +10,7 @@ from django_jobs.schedules.operating import (
     change,
     create,
     delete,
+    lacking,
     pause,
     reset,
     resume,
@@ -26,6 +27,7 @@ __all__ = [
     "change",
     "create",
     "delete",
+    "lacking",
     "pause",
     "reset",
     "resume",

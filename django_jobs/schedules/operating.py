@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from django_jobs import clock, registry
 from django_jobs.announcements import announce
@@ -19,7 +19,7 @@ from django_jobs.engines import get_engine
 from django_jobs.engines.base import Engine
 from django_jobs.engines.schedules import Ticking
 from django_jobs.exceptions import InvalidSchedule, ScheduleNotFound
-from django_jobs.models import Schedule
+from django_jobs.models import Schedule, Tick
 from django_jobs.models.schedules import ADMIN, CODE
 from django_jobs.planning import Line, Overlap, Plan, Planned, TickOutcome
 from django_jobs.schedules.syncing import FIELDS, recalled, set_rule
@@ -86,17 +86,24 @@ def backfill(name: str, start: datetime, end: datetime, *, one_by_one: bool = Tr
     datetimes, an end before the start or in the future, and more than 1,000 planned times.
     """
     with _locked(name) as (engine, row, now):
-        _check_span(start, end, now)
-        times = _times(row, start, end)
+        _, missing = _times(row, start, end, now)
         live = engine.live_jobs([row.pk]).get(row.pk, []) if one_by_one else []
-        done = set(
-            row.ticks.using(engine.connection.alias)
-            .filter(planned_at__in=times, job_id__isnull=False)
-            .values_list("planned_at", flat=True)
-        )
         line = Line(Overlap.QUEUE_ALL if one_by_one else Overlap.ALLOW, live)
-        wanted = [line.join(at, TickOutcome.BACKFILLED) for at in times if at not in done]
+        wanted = [line.join(at, TickOutcome.BACKFILLED) for at in missing]
         return _tick(engine, row, wanted, now)
+
+
+def lacking(name: str, start: datetime, end: datetime) -> tuple[int, list[datetime]]:
+    """Return how many planned times lie between, and those that have no job; writes nothing.
+
+    That is what `backfill` would do now. Raises as it does.
+    """
+    alias = get_settings().DATABASE
+    row = Schedule.objects.using(alias).filter(name=name).first()
+    if row is None:
+        raise _not_found(name, alias)
+    times, missing = _times(row, start, end, clock.now())
+    return len(times), missing
 
 
 def create(name: str, job: str, **fields: Any) -> Schedule:
@@ -106,15 +113,25 @@ def create(name: str, job: str, **fields: Any) -> Schedule:
     `timezone`, `args`, `kwargs`, … Raises InvalidSchedule, with the field, and JobNotFound.
     """
     engine = get_engine(get_settings().DATABASE)
-    if Schedule.objects.using(engine.connection.alias).filter(name=name).exists():
-        raise InvalidSchedule(f'There is a schedule "{name}" already.', "name")
+    check_free(name)
     now = engine.at(clock.now_or_none())
     row = Schedule(name=name, job_name=job, source=ADMIN, created_at=now)
     row.timezone = default_timezone()
     _set(row, fields, now)
     row.next_run_at = row.timetable.next(now)
-    row.save(using=engine.connection.alias, force_insert=True)
+    try:
+        with transaction.atomic(using=engine.connection.alias):
+            row.save(using=engine.connection.alias, force_insert=True)
+    except IntegrityError:  # somebody else was a little quicker
+        check_free(name)
+        raise
     return row
+
+
+def check_free(name: str) -> None:
+    """Raise InvalidSchedule when there is a schedule of that name."""
+    if Schedule.objects.using(get_settings().DATABASE).filter(name=name).exists():
+        raise InvalidSchedule(f'There is a schedule "{name}" already.', "name")
 
 
 def change(name: str, **fields: Any) -> Schedule:
@@ -183,14 +200,20 @@ def check(row: Schedule) -> None:
 def _locked(name: str) -> Iterator[tuple[Engine, Schedule, datetime]]:
     """Lock the schedule for the block."""
     engine = get_engine(get_settings().DATABASE)
-    names = dict(Schedule.objects.using(engine.connection.alias).values_list("name", "pk"))
+    found = Schedule.objects.using(engine.connection.alias).filter(name=name)
+    pk = found.values_list("pk", flat=True).first()
     with _undone_if_refused(engine):
-        row = engine.lock_schedule(names[name]) if name in names else None
+        row = engine.lock_schedule(pk) if pk is not None else None
         if row is None:
-            match = registry.nearest(name, list(names))
-            hint = f' Did you mean "{match}"?' if match else ""
-            raise ScheduleNotFound(f'There is no schedule "{name}".{hint}')
+            raise _not_found(name, engine.connection.alias)
         yield engine, row, engine.at(clock.now_or_none())
+
+
+def _not_found(name: str, alias: str) -> ScheduleNotFound:
+    names = list(Schedule.objects.using(alias).values_list("name", flat=True))
+    match = registry.nearest(name, names)
+    hint = f' Did you mean "{match}"?' if match else ""
+    return ScheduleNotFound(f'There is no schedule "{name}".{hint}')
 
 
 def _undone_if_refused(engine: Engine) -> AbstractContextManager[Any]:
@@ -226,11 +249,17 @@ def _check_span(start: datetime, end: datetime, now: datetime) -> None:
         )
 
 
-def _times(row: Schedule, start: datetime, end: datetime) -> list[datetime]:
+def _times(
+    row: Schedule, start: datetime, end: datetime, now: datetime
+) -> tuple[list[datetime], list[datetime]]:
+    """Return the planned times between, and those of them that have no job."""
+    _check_span(start, end, now)
     times = row.timetable.latest(start - MOMENT, end, MOST_AT_ONCE + 1)
     if len(times) > MOST_AT_ONCE:
         raise ValueError(
             f"There are more than {MOST_AT_ONCE:,} planned times in between. Nothing was "
             "enqueued; take a shorter span."
         )
-    return times
+    made = Tick.objects.using(row._state.db).filter(schedule=row, job_id__isnull=False)  # noqa: SLF001 - Django's documented place of the alias
+    done = set(made.filter(planned_at__in=times).values_list("planned_at", flat=True))
+    return times, [at for at in times if at not in done]

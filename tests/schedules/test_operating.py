@@ -7,7 +7,7 @@ import pytest
 from django_jobs import registry, schedules
 from django_jobs.exceptions import InvalidSchedule, JobNotFound, ScheduleNotFound
 from django_jobs.models import Job, Schedule, Tick
-from django_jobs.schedules import Ticker, sync
+from django_jobs.schedules import Ticker, operating, sync
 from django_jobs.states import State
 from django_jobs.testing import run_jobs
 from tests.conftest import NOON
@@ -86,6 +86,8 @@ def test_a_backfill_makes_the_jobs_that_are_missing_and_no_others():
     done = NOON - 2 * HOUR
     TickFactory(schedule=row, planned_at=done, job_id=1)
     TickFactory(schedule=row, planned_at=NOON - HOUR, job_id=None, outcome="missed")
+    missing = [NOON - 3 * HOUR, NOON - HOUR, NOON]
+    assert schedules.lacking("sync", NOON - 3 * HOUR, NOON) == (4, missing)
     ids = schedules.backfill("sync", NOON - 3 * HOUR, NOON)
     jobs = Job.objects.order_by("pk")
     assert [job.pk for job in jobs] == ids
@@ -93,6 +95,7 @@ def test_a_backfill_makes_the_jobs_that_are_missing_and_no_others():
     assert [job.state for job in jobs] == [State.READY, State.WAITING, State.WAITING]
     assert Tick.objects.get(planned_at=NOON - HOUR).outcome == "backfilled"
     assert schedules.backfill("sync", NOON - 3 * HOUR, NOON) == []
+    assert schedules.lacking("sync", NOON - 3 * HOUR, NOON) == (4, [])
     assert Job.objects.count() == 3
 
 
@@ -124,6 +127,8 @@ def test_a_backfill_that_makes_no_sense_is_refused_with_nothing_written(start, e
     ScheduleFactory(name="sync")
     with pytest.raises(ValueError, match=message):
         schedules.backfill("sync", start, end)
+    with pytest.raises(ValueError, match=message):
+        schedules.lacking("sync", start, end)
     assert not Job.objects.exists()
 
 
@@ -164,6 +169,15 @@ def test_a_schedule_that_makes_no_sense_is_refused_with_the_field(job_name, fiel
 
 
 def test_a_name_is_given_once():
+    ScheduleFactory(name="sync")
+    with pytest.raises(InvalidSchedule, match='There is a schedule "sync" already'):
+        schedules.create("sync", "tests.jobs.nothing", cron="@daily")
+
+
+def test_a_name_that_is_taken_in_the_same_moment_is_told_as_well(monkeypatch):
+    looks = iter([True])
+    real = operating.check_free
+    monkeypatch.setattr(operating, "check_free", lambda name: next(looks, None) or real(name))
     ScheduleFactory(name="sync")
     with pytest.raises(InvalidSchedule, match='There is a schedule "sync" already'):
         schedules.create("sync", "tests.jobs.nothing", cron="@daily")
@@ -226,3 +240,5 @@ def test_a_misspelt_name_is_answered_with_the_nearest(verb):
     ScheduleFactory(name="nightly")
     with pytest.raises(ScheduleNotFound, match=r'no schedule "nihgtly".*Did you mean "nightly"'):
         getattr(schedules, verb)("nihgtly")
+    with pytest.raises(ScheduleNotFound, match='Did you mean "nightly"'):
+        schedules.lacking("nihgtly", NOON, NOON)
