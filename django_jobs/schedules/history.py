@@ -1,0 +1,150 @@
+"""What became of the planned times of schedules, as people read it. Only reads.
+
+However many schedules or planned times there are, three queries tell of them, and each reads
+along an index.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from django_jobs.conf import get_settings
+from django_jobs.models import Job, Schedule, Tick
+from django_jobs.planning import COUNT_CAP, TickOutcome
+from django_jobs.states import State
+
+GONE = "no longer on record"
+"""How a job ended that was pruned before anybody looked."""
+
+IN_LINE = "waiting for the job before it"
+PUNCTUAL_OR_NOT = (TickOutcome.ON_TIME, TickOutcome.CAUGHT_UP)
+
+WORDS = {
+    TickOutcome.ON_TIME: "on time",
+    TickOutcome.CAUGHT_UP: "caught up",
+    TickOutcome.SKIPPED: "skipped",
+    TickOutcome.MISSED: "missed",
+    TickOutcome.BACKFILLED: "backfilled",
+    TickOutcome.MANUAL: "by hand",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What became of a planned time, or of `count` of them from `since` to `at`.
+
+    `at`: the planned time; of a job that was started by hand, when it was. `late`: how long
+    after it somebody dealt with it; `None` where that says nothing. `job_id`: the job that it
+    led to; `has_job_row`: whether that is still there. `ending`: how the job ended or where it
+    stands, "" when there is none.
+    """
+
+    outcome: TickOutcome
+    at: datetime
+    since: datetime | None = None
+    count: int = 1
+    late: timedelta | None = None
+    job_id: int | None = None
+    has_job_row: bool = False
+    ending: str = ""
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether it is no planned time: somebody started the job."""
+        return self.outcome is TickOutcome.MANUAL
+
+    @property
+    def words(self) -> str:
+        """What became of it: "on time", "skipped", "missed 4,219 planned times"."""
+        word = WORDS[self.outcome]
+        if self.since is None:
+            return word
+        least = "at least " if self.count >= COUNT_CAP else ""
+        return f"{word} {least}{self.count:,} planned times"
+
+    @property
+    def summary(self) -> str:
+        """The same with the end of its job: "on time: failed"."""
+        return f"{self.words}: {self.ending}" if self.ending else self.words
+
+
+def recent(schedule: Schedule, limit: int) -> list[Record]:
+    """Return the newest `limit` records of a schedule, the newest first."""
+    ticks = _ticks().filter(schedule=schedule)
+    return _records(_newest_first([*_timed(ticks)[:limit], *_others(ticks)[:limit]])[:limit])
+
+
+def newest(schedules: Iterable[Schedule]) -> dict[int, Record]:
+    """Return the newest record of each schedule that has any, by the schedule's id."""
+    own = _ticks().filter(schedule=OuterRef("pk"))
+    picked = Schedule.objects.using(get_settings().DATABASE).values_list(
+        Subquery(_timed(own).values("pk")[:1]), Subquery(_others(own).values("pk")[:1])
+    )
+    found = picked.filter(pk__in=[schedule.pk for schedule in schedules])
+    ids = {pk for pair in found for pk in pair if pk is not None}
+    latest: dict[int, Tick] = {}
+    for tick in _newest_first(_ticks().filter(pk__in=ids)):
+        latest.setdefault(tick.schedule_id, tick)
+    return dict(zip(latest, _records(list(latest.values())), strict=True))
+
+
+def by_hand_since(schedule: Schedule, seen: datetime) -> int | None:
+    """Return the id of the newest job that somebody started by hand after `seen`, if any."""
+    manual = _others(_ticks()).filter(schedule=schedule, outcome=TickOutcome.MANUAL)
+    ids = manual.filter(made_at__gt=seen).values_list("job_id", flat=True)
+    found: int | None = ids.first()
+    return found
+
+
+def _ticks() -> "QuerySet[Tick]":
+    return Tick.objects.using(get_settings().DATABASE)
+
+
+# One index serves both: that of (schedule, planned time).
+def _timed(ticks: "QuerySet[Tick]") -> "QuerySet[Tick]":
+    return ticks.filter(planned_at__isnull=False).order_by("-planned_at")
+
+
+def _others(ticks: "QuerySet[Tick]") -> "QuerySet[Tick]":
+    """Those started by hand, and those that stand for many; few compared with the rest."""
+    return ticks.filter(planned_at__isnull=True).order_by("-pk")
+
+
+def _newest_first(ticks: Iterable[Tick]) -> list[Tick]:
+    return sorted(ticks, key=lambda tick: (_place(tick), tick.pk), reverse=True)
+
+
+def _place(tick: Tick) -> datetime:
+    return tick.planned_at or tick.until or tick.made_at
+
+
+def _records(ticks: Sequence[Tick]) -> list[Record]:
+    ids = [tick.job_id for tick in ticks if tick.job_id is not None]
+    rows = Job.objects.using(get_settings().DATABASE).order_by()
+    jobs = rows.only("state", "attempt", "cancel_requested_at").in_bulk(ids)
+    return [_record(tick, jobs.get(tick.job_id or 0)) for tick in ticks]
+
+
+def _record(tick: Tick, job: Job | None) -> Record:
+    outcome, at = TickOutcome(tick.outcome), _place(tick)
+    return Record(
+        outcome=outcome,
+        at=at,
+        since=tick.since if tick.until else None,
+        count=tick.count,
+        late=max(tick.made_at - at, timedelta()) if outcome in PUNCTUAL_OR_NOT else None,
+        job_id=tick.job_id,
+        has_job_row=job is not None,
+        ending=_ending(tick, job),
+    )
+
+
+def _ending(tick: Tick, job: Job | None) -> str:
+    if tick.job_id is None:
+        return ""
+    if job is None:
+        known = tick.job_state in State.__members__
+        return State(tick.job_state).value.lower() if known else GONE
+    return IN_LINE if tick.held and job.state == State.WAITING else job.label

@@ -1,0 +1,160 @@
+"""A schedule as people see it: its rule in words, where it stands, what comes next. Only reads.
+
+A row in which somebody wrote nonsense is shown with what is wrong, and never breaks a page.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+from django_jobs.conf import get_settings
+from django_jobs.display import ago, duration, json_text, masked_arguments
+from django_jobs.exceptions import InvalidSchedule
+from django_jobs.models import Schedule
+from django_jobs.models.schedules import CODE
+from django_jobs.planning import PUNCTUAL
+from django_jobs.schedules.syncing import FIELDS, recalled
+from django_jobs.timetables import Mark, PlannedTime, load_zone
+from django_jobs.wording import in_words
+
+OFF = "Schedules are switched off (SCHEDULES_ENABLED): none of them enqueues anything."
+ACTIVE, PAUSED, DISABLED, OVERDUE, OVER = "active", "paused", "disabled", "overdue", "over"
+PAYLOAD = ("args", "kwargs")
+"""The fields that hold arguments: who may see them is a matter of permission."""
+
+MARKS = {
+    Mark.PLAIN: "",
+    Mark.MOVED: "moved: its own time is skipped by the clock change",
+    Mark.REPEATED: "the clock shows this hour twice",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A field that somebody changed: what the code says, and what holds here."""
+
+    field: str
+    code: str
+    here: str
+
+
+def rule_text(row: Schedule) -> str:
+    """Return the rule as it is written: the cron text, or the span."""
+    return row.cron or f"every {duration(row.every or timedelta())}"
+
+
+def rule_words(row: Schedule) -> str:
+    """Return the rule in plain English, or what is wrong with it."""
+    try:
+        return in_words(row.timetable)
+    except InvalidSchedule as problem:
+        return str(problem)
+
+
+def zone_of(row: Schedule) -> tzinfo:
+    """Return the schedule's time zone, UTC where somebody wrote nonsense into the row."""
+    try:
+        return load_zone(row.timezone)
+    except InvalidSchedule:
+        return UTC
+
+
+def local(instant: datetime, zone: tzinfo) -> str:
+    """Return an instant on the clocks of `zone`: `Wed 2030-01-16 02:00 CET`."""
+    seconds = ":%S" if instant.second else ""
+    return f"{instant.astimezone(zone):%a %Y-%m-%d %H:%M{seconds} %Z}"
+
+
+def standing(row: Schedule, now: datetime) -> str:
+    """Return where the schedule stands, in words, with who or what stopped it."""
+    word = state_of(row, now)
+    by = f" by {row.paused_by}" if row.paused_by else ""
+    if word == PAUSED:
+        reason = f": {row.paused_reason}" if row.paused_reason else ""
+        return f"paused{by} {ago(row.paused_at, now)}{reason}"
+    if word == DISABLED:
+        paused = f" It is paused{by}, too." if row.paused_at else ""
+        return f"disabled: {row.disabled_reason}{paused}"
+    if not get_settings().SCHEDULES_ENABLED:
+        return "off by SCHEDULES_ENABLED"
+    if word == OVERDUE:
+        since = "no worker has dealt with it" if row.doubted_at is None else "no worker was able to"
+        return f"overdue: {since}"
+    return "over: no planned time is left" if word == OVER else word
+
+
+def state_of(row: Schedule, now: datetime) -> str:
+    """Return the one word for where the schedule stands, whatever the settings say."""
+    if row.disabled_at is not None:
+        return DISABLED
+    if row.paused_at is not None:
+        return PAUSED
+    if row.next_run_at is None:
+        return OVER
+    return OVERDUE if row.next_run_at < now - PUNCTUAL else ACTIVE
+
+
+def next_words(row: Schedule, now: datetime) -> str:
+    """Return the next planned time in the schedule's zone and how far it is; "" for none."""
+    if row.next_run_at is None:
+        return ""
+    return f"{local(row.next_run_at, zone_of(row))} ({ago(row.next_run_at, now)})"
+
+
+def coming(row: Schedule, now: datetime, count: int) -> list[PlannedTime]:
+    """Return the next planned times, also those that a pause would keep from happening."""
+    try:
+        return row.timetable.preview(now, count)
+    except InvalidSchedule:
+        return []
+
+
+def origin(row: Schedule) -> str:
+    """Return where the schedule comes from, and whether somebody changed it."""
+    return f"{row.source}, changed here" if row.source == CODE and row.overrides else row.source
+
+
+def changes(row: Schedule) -> list[Change]:
+    """Return what was changed here of a schedule that code declares; secrets masked."""
+    if row.source != CODE:
+        return []
+    code = recalled(row.declared)
+    return [
+        Change(field, value_text(row, field, code.get(field)), value_text(row, field, here))
+        for field in FIELDS
+        if field in row.overrides and code.get(field) != (here := getattr(row, field))
+    ]
+
+
+def value_text(row: Schedule, field: str, value: Any) -> str:
+    """Return the value of a field as people read it, its secrets masked."""
+    if value in (None, ""):
+        return "–"
+    if isinstance(value, timedelta):
+        return duration(value)
+    if isinstance(value, datetime):
+        return local(value, zone_of(row))
+    if field in PAYLOAD:
+        by_place, by_name = masked_arguments(
+            row.job_name, *((value, {}) if field == "args" else ([], value))
+        )
+        return json_text(by_place if field == "args" else by_name)
+    return str(value).replace("_", " ") if field in ("missed", "overlap") else str(value)
+
+
+def facts(row: Schedule, now: datetime) -> Iterator[tuple[str, str]]:
+    """Yield titles and texts: everything about the schedule but its arguments."""
+    yield "rule", f"{rule_words(row)} ({rule_text(row)})"
+    yield "time zone", row.timezone
+    yield "state", standing(row, now)
+    if row.next_run_at is not None:
+        yield "next", next_words(row, now)
+    yield "job", row.job_name
+    yield "source", origin(row)
+    for title, field in (("from", "starts_at"), ("until", "ends_at"), ("jitter", "jitter")):
+        if getattr(row, field):
+            yield title, value_text(row, field, getattr(row, field))
+    yield "missed", f"{row.missed}, within {duration(row.missed_within)}"
+    yield "overlap", value_text(row, "overlap", row.overlap)
+    yield "made", f"{local(row.created_at, UTC)} ({ago(row.created_at, now)})"
