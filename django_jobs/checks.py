@@ -18,8 +18,12 @@ from django.db.models import Func, TextField, Value
 
 from django_jobs import clock, conf, registry
 from django_jobs.conf import get_settings
-from django_jobs.models import Claim
+from django_jobs.models import Claim, Schedule
+from django_jobs.planning import PUNCTUAL
 from django_jobs.summary import unserved
+
+NAMED = 10
+"""So many schedules are named in a message; of the others there is only word."""
 
 SQLITE_HINT = """In DATABASES, give the alias "{alias}":
     "OPTIONS": {{
@@ -138,7 +142,7 @@ def check_command(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.database)
 def check_tables(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """W020: migrations that are not applied; else W021, W022 and W023 about the rows."""
+    """W020: migrations that are not applied; else W021 to W025 about the rows."""
     alias = get_settings().DATABASE
     if not databases or alias not in databases or sys.argv[1:2] == ["migrate"]:
         return []  # `migrate` runs the checks first: what it is about to do is no news
@@ -147,7 +151,13 @@ def check_tables(databases: Sequence[str] | None = None, **_: Any) -> list[Check
         text = f"{len(pending)} migrations of django_jobs are not applied: {', '.join(pending)}."
         hint = f"Run: python manage.py migrate --database {alias}"
         return [Warning(text, hint=hint, id="django_jobs.W020")]
-    return [*_unserved_queues(alias), *_silent_workers(alias), *_unsafe_commits(alias)]
+    return [
+        *_unserved_queues(alias),
+        *_silent_workers(alias),
+        *_unsafe_commits(alias),
+        *_disabled_schedules(alias),
+        *_overdue_schedules(alias),
+    ]
 
 
 def _doubts(definition: "registry.Definition") -> Iterator[CheckMessage]:
@@ -206,3 +216,30 @@ def _unsafe_commits(alias: str) -> list[CheckMessage]:
     text = f'synchronous_commit is off in the database "{alias}": a crash may lose enqueued jobs.'
     hint = "Switch it on for this database, or accept that the promise is weaker."
     return [Warning(text, hint=hint, id="django_jobs.W023")]
+
+
+def _disabled_schedules(alias: str) -> list[CheckMessage]:
+    rows = Schedule.objects.using(alias).filter(disabled_at__isnull=False)
+    found = list(rows.values_list("name", "disabled_reason")[: NAMED + 1])
+    if not found:
+        return []
+    names = [f"{name} ({reason.rstrip('.')})" for name, reason in found]
+    text = f"Schedules are disabled: {_named(names)}"
+    hint = "Declare them, or their jobs, again; or delete them in the admin."
+    return [Warning(text, hint=hint, id="django_jobs.W024")]
+
+
+def _overdue_schedules(alias: str) -> list[CheckMessage]:
+    if not get_settings().SCHEDULES_ENABLED:
+        return []
+    overdue = Schedule.objects.using(alias).filter(next_run_at__lt=clock.now() - PUNCTUAL)
+    names = list(overdue.order_by("next_run_at").values_list("name", flat=True)[: NAMED + 1])
+    if not names:
+        return []
+    text = f"Schedules are due, and no worker deals with them: {_named(names)}"
+    hint = "Start a worker: python manage.py runworker; if one runs, its log says what is wrong."
+    return [Warning(text, hint=hint, id="django_jobs.W025")]
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", and more." if len(names) > NAMED else ".")

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from django_jobs import checks, clock, job
-from tests.factories import ClaimFactory, JobFactory, WorkerFactory
+from tests.factories import ClaimFactory, JobFactory, ScheduleFactory, WorkerFactory
 
 
 def found(**options: Any) -> dict[str, Any]:
@@ -175,6 +175,34 @@ class TestTheDatabase:
         JobFactory.create_batch(2, running=True, silent=True)
         ClaimFactory(job_ids=[1], expires_at=clock.now() + timedelta(seconds=1))
         assert self.messages()["W022"].msg == "Jobs held by workers that stopped answering: 2."
+
+    def test_disabled_schedules_are_a_warning_with_their_reasons(self):
+        ScheduleFactory(name="old", disabled=True)
+        ScheduleFactory(paused=True)
+        assert self.messages()["W024"].msg == "Schedules are disabled: old (Its job is gone)."
+
+    def test_overdue_schedules_are_a_warning(self):
+        now = clock.now()
+        ScheduleFactory(name="late", next_run_at=now - timedelta(seconds=61))
+        ScheduleFactory(next_run_at=now - timedelta(seconds=59))
+        text = "Schedules are due, and no worker deals with them: late."
+        assert self.messages()["W025"].msg == text
+
+    def test_schedules_that_are_switched_off_are_not_overdue(self, settings):
+        settings.DJANGO_JOBS = {"SCHEDULES_ENABLED": False}
+        ScheduleFactory(next_run_at=clock.now() - timedelta(days=1))
+        assert self.messages() == {}
+
+    def test_many_schedules_need_no_more_queries_and_are_not_all_named(
+        self, django_assert_max_num_queries
+    ):
+        ScheduleFactory.create_batch(30, disabled=True)
+        ScheduleFactory.create_batch(30, next_run_at=clock.now() - timedelta(days=1))
+        with django_assert_max_num_queries(12):
+            messages = self.messages()
+        for number in ("W024", "W025"):
+            assert messages[number].msg.endswith(", and more.")
+            assert messages[number].msg.count("schedule-") == 10
 
     @pytest.mark.postgresql
     @pytest.mark.parametrize(("mode", "warned"), [("off", True), ("on", False)])
