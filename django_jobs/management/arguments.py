@@ -45,17 +45,30 @@ def instant(text: str) -> datetime:
     try:
         if number.isdecimal() and unit in SPANS:
             return clock.now() + timedelta(**{SPANS[unit]: int(number)})
-        moment = parse_datetime(text)
     except OverflowError:
         raise ArgumentTypeError(f'"{text}" is too far in the future') from None
-    except ValueError:  # well formed, but no such day
-        moment = None
-    if moment is None:
+    found = _parsed(text)
+    if found is None:
         raise ArgumentTypeError(f'"{text}" is neither a time nor a span such as 30m or 2h')
-    moment = make_aware(moment) if is_naive(moment) else moment
-    if moment <= clock.now():
+    found = make_aware(found) if is_naive(found) else found
+    if found <= clock.now():
         raise ArgumentTypeError(f'"{text}" is in the past')
-    return moment
+    return found
+
+
+def moment(text: str) -> datetime:
+    """Return the time that `text` writes in ISO form, naive or aware."""
+    found = _parsed(text)
+    if found is None:
+        raise ArgumentTypeError(f'"{text}" is not a time such as 2030-01-15T12:00')
+    return found
+
+
+def _parsed(text: str) -> datetime | None:
+    try:
+        return parse_datetime(text)
+    except ValueError:  # well formed, but no such day
+        return None
 
 
 def _whole(text: str) -> int:

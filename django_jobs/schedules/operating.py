@@ -25,6 +25,7 @@ from django_jobs.planning import Line, Overlap, Plan, Planned, TickOutcome
 from django_jobs.schedules.syncing import FIELDS, recalled, set_rule
 from django_jobs.schedules.ticking import job_for, signal_new
 from django_jobs.states import IDLE, State
+from django_jobs.timetables import EPOCH
 
 MOMENT = timedelta(microseconds=1)
 MOST_AT_ONCE = 1_000
@@ -93,16 +94,21 @@ def backfill(name: str, start: datetime, end: datetime, *, one_by_one: bool = Tr
         return _tick(engine, row, wanted, now)
 
 
+def named(name: str) -> Schedule:
+    """Return the row of a schedule, to look at; raises ScheduleNotFound with the nearest name."""
+    alias = get_settings().DATABASE
+    row = Schedule.objects.using(alias).filter(name=name).first()
+    if row is None:
+        raise _not_found(name, alias)
+    return row
+
+
 def lacking(name: str, start: datetime, end: datetime) -> tuple[int, list[datetime]]:
     """Return how many planned times lie between, and those that have no job; writes nothing.
 
     That is what `backfill` would do now. Raises as it does.
     """
-    alias = get_settings().DATABASE
-    row = Schedule.objects.using(alias).filter(name=name).first()
-    if row is None:
-        raise _not_found(name, alias)
-    times, missing = _times(row, start, end, clock.now())
+    times, missing = _times(named(name), start, end, clock.now())
     return len(times), missing
 
 
@@ -242,6 +248,8 @@ def _check_span(start: datetime, end: datetime, now: datetime) -> None:
     for instant in (start, end):
         if instant.utcoffset() is None:
             raise ValueError(f"{instant!r} is naive (no time zone). Nothing was enqueued.")
+    if start.year < EPOCH.year:
+        raise ValueError(f"A backfill starts in {EPOCH.year} or later. Nothing was enqueued.")
     if start > end or end > now:
         raise ValueError(
             "A backfill goes from a start to a later end, and not into the future. "

@@ -118,6 +118,7 @@ def test_backfilled_jobs_run_one_by_one_or_all_at_once():
     ("start", "end", "message"),
     [
         (NOON.replace(tzinfo=None), NOON, "naive"),
+        (NOON.replace(year=1), NOON, "starts in 1970 or later"),
         (NOON, NOON - HOUR, "from a start to a later end"),
         (NOON, NOON + HOUR, "not into the future"),
         (NOON - 1001 * HOUR, NOON, "more than 1,000"),

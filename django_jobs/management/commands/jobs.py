@@ -1,10 +1,13 @@
-"""`manage.py jobs …`: look at jobs and act on them from a terminal. Needs no worker."""
+"""`manage.py jobs …`: look at jobs and act on them from a terminal. Needs no worker.
 
-from collections.abc import Callable, Iterable, Sequence
+What is about schedules stands in `management.schedules`.
+"""
+
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from django_jobs import clock, operations, registry
@@ -12,16 +15,18 @@ from django_jobs.conf import get_settings
 from django_jobs.display import ago, call_text, duration, json_text
 from django_jobs.exceptions import JobError
 from django_jobs.management.arguments import instant, job_id, positive
+from django_jobs.management.schedules import ScheduleCommands
+from django_jobs.management.tables import write_facts, write_table
 from django_jobs.models import Job, JobLog, JobProgress, JobRun
 from django_jobs.operations import OperationResult
 from django_jobs.states import State
 from django_jobs.summary import summarise, with_error
 
 
-class Command(BaseCommand):
+class Command(ScheduleCommands):
     """The command `jobs` with its subcommands."""
 
-    help = "Look at jobs and act on them."
+    help = "Look at jobs and schedules, and act on them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the subcommands."""
@@ -42,6 +47,7 @@ class Command(BaseCommand):
         resume.add_argument("queue")
         commands.add_parser("definitions", help="the jobs that this project declares")
         commands.add_parser("status", help="how many jobs, how old, which workers")
+        self.add_schedule_commands(commands)
 
     def handle(self, *_args: Any, subcommand: str, **options: Any) -> None:
         """Run one subcommand; what goes wrong is told without a traceback."""
@@ -77,7 +83,7 @@ class Command(BaseCommand):
             for job in jobs.order_by("-id")[:limit]
         ]
         titles = ("ID", "JOB", "STATE", "QUEUE", "ATTEMPT", "LAST CHANGE", "ERROR")
-        self._table(titles, rows, empty="No such jobs.")
+        write_table(self.stdout, titles, rows, empty="No such jobs.")
 
     def do_show(self, ids: list[int], **_: Any) -> None:
         """Print everything about one job."""
@@ -85,11 +91,10 @@ class Command(BaseCommand):
         job = Job.objects.using(alias).filter(pk=ids[0]).first()
         if job is None:
             raise CommandError(f"Job #{ids[0]}: {operations.NOT_FOUND}.")
-        for title, text in _facts(job, clock.now()):
-            self.stdout.write(f"{title:<10}{text}")
+        write_facts(self.stdout, _facts(job, clock.now()))
         progress = JobProgress.objects.using(alias).filter(pk=job.pk).first()
         if progress:
-            self.stdout.write(f"{'progress':<10}{progress} {progress.note}".rstrip())
+            write_facts(self.stdout, [("progress", f"{progress} {progress.note}".rstrip())])
         for run in JobRun.objects.using(alias).filter(job=job.pk).order_by("id"):
             self._run(run)
         lines = JobLog.objects.using(alias).filter(job_id=job.pk).order_by("-id")[:100]
@@ -137,7 +142,9 @@ class Command(BaseCommand):
             for definition in registry.definitions()
         ]
         titles = ("NAME", "QUEUE", "ATTEMPTS", "TIMEOUT", "DECLARED AT")
-        self._table(titles, rows, empty="No jobs are declared. Put @job functions in jobs.py.")
+        write_table(
+            self.stdout, titles, rows, empty="No jobs are declared. Put @job functions in jobs.py."
+        )
 
     def do_status(self, **_: Any) -> None:
         """Print counts, the oldest waiting job of each queue, and the workers."""
@@ -150,23 +157,19 @@ class Command(BaseCommand):
             (item.name, item.waiting, ago(item.oldest, now), "paused" if item.paused else "")
             for item in summary.queues
         ]
-        self._table(("QUEUE", "WAITING", "OLDEST", ""), queues, empty="No queues were seen yet.")
+        write_table(
+            self.stdout,
+            ("QUEUE", "WAITING", "OLDEST", ""),
+            queues,
+            empty="No queues were seen yet.",
+        )
         self.stdout.write("")
         workers = [
             (item.name, ", ".join(item.queues) or "all", ago(item.beat_at, now), item.word)
             for item in summary.workers
         ]
         empty = "No workers. Start one: python manage.py runworker"
-        self._table(("WORKER", "QUEUES", "LAST SEEN", ""), workers, empty=empty)
-
-    def _table(self, titles: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
-        if not rows:
-            self.stdout.write(empty)
-            return
-        widths = [max(len(row[index]) for row in (titles, *rows)) for index in range(len(titles))]
-        for row in (titles, *rows):
-            cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-            self.stdout.write("  ".join(cells).rstrip())
+        write_table(self.stdout, ("WORKER", "QUEUES", "LAST SEEN", ""), workers, empty=empty)
 
     def _run(self, run: JobRun) -> None:
         took = f" in {duration(run.finished_at - run.started_at)}" if run.started_at else ""
@@ -216,9 +219,9 @@ def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
         "started": job.started_at,
         "finished": job.finished_at,
     }
-    for title, moment in moments.items():
-        if moment:
-            yield title, f"{moment:%Y-%m-%d %H:%M:%S %Z} ({ago(moment, now)})"
+    for title, at in moments.items():
+        if at:
+            yield title, f"{at:%Y-%m-%d %H:%M:%S %Z} ({ago(at, now)})"
     if job.lost_count:
         yield "lost", f"{job.lost_count} of at most {job.max_lost} workers died under it"
     if job.unique_key:
