@@ -36,10 +36,10 @@ class ResultNotStorable(JobError, TypeError):
 
 
 class InvalidSchedule(JobError, ValueError):
-    """A schedule's cron text, span, time zone or limits cannot be what was meant.
+    """A schedule's cron text, span, time zone, limits or arguments cannot be what was meant.
 
-    `field` is the name of the option that is wrong: "cron", "every", "timezone", "name",
-    "starts_at", "ends_at" or "jitter"; forms show the message beside it.
+    `field` is the name of the option that is wrong: "cron", "every", "timezone", "name", "args",
+    "kwargs", "starts_at", "ends_at", "missed_within" or "jitter"; forms show the message beside it.
     """
 
     def __init__(self, message: str, field: str = "cron") -> None:

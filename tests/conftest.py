@@ -68,3 +68,22 @@ def worker_environment(transactional_db):
         "TEST_DATABASE_NAME": str(connections["default"].settings_dict["NAME"]),
         "TEST_OTHER_NAME": str(connections["other"].settings_dict["NAME"]),
     }
+
+
+@pytest.fixture
+def staff(client):
+    """Log in as a member of staff with the named permissions; call it with their names."""
+
+    from django.contrib.auth.models import Permission, User
+
+    def login(*codenames):
+        user = User.objects.create_user("ana", is_staff=True)
+        wanted = Permission.objects.filter(
+            codename__in=codenames, content_type__app_label="django_jobs"
+        )
+        assert len(wanted) == len(codenames)
+        user.user_permissions.set(wanted)
+        client.force_login(user)
+        return client
+
+    return login

@@ -1,6 +1,5 @@
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
 from django.db import connections
 from django.urls import reverse
 
@@ -14,23 +13,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
 LIST = "admin:django_jobs_job_changelist"
 MODELS = ["job", "jobrun", "queue", "worker"]
-
-
-@pytest.fixture
-def staff(client):
-    """Log in as a member of staff with the named permissions; call it with their names."""
-
-    def login(*codenames):
-        user = User.objects.create_user("ana", is_staff=True)
-        wanted = Permission.objects.filter(
-            codename__in=codenames, content_type__app_label="django_jobs"
-        )
-        assert len(wanted) == len(codenames)
-        user.user_permissions.set(wanted)
-        client.force_login(user)
-        return client
-
-    return login
 
 
 def page(client, name, *args, **data):

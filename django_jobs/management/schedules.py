@@ -71,7 +71,7 @@ class ScheduleCommands(BaseCommand):
         row, now = named(name), clock.now()
         self._say_when_off()
         write_facts(self.stdout, [("schedule", row.name), *portrait.facts(row, now)])
-        write_facts(self.stdout, [("call", call_text(row.job_name, row.args, row.kwargs))])
+        write_facts(self.stdout, [("call", call_text(row.job_name, *portrait.arguments(row)))])
         for change in portrait.changes(row):
             text = f"{change.field}: {change.here}; the code says {change.code}"
             write_facts(self.stdout, [("changed", text)])

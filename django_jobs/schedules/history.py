@@ -90,11 +90,18 @@ def newest(schedules: Iterable[Schedule]) -> dict[int, Record]:
     return dict(zip(latest, _records(list(latest.values())), strict=True))
 
 
-def by_hand_since(schedule: Schedule, seen: datetime) -> int | None:
-    """Return the id of the newest job that somebody started by hand after `seen`, if any."""
+def newest_id() -> int:
+    """Return the id of the newest record of all: what people have seen who look now."""
+    return _ticks().order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def by_hand_since(schedule: Schedule, seen: int) -> int | None:
+    """Return the id of the newest job that somebody started by hand after record `seen`, if any.
+
+    Ids, not times: the clocks of two machines need not agree.
+    """
     manual = _others(_ticks()).filter(schedule=schedule, outcome=TickOutcome.MANUAL)
-    ids = manual.filter(made_at__gt=seen).values_list("job_id", flat=True)
-    found: int | None = ids.first()
+    found: int | None = manual.filter(pk__gt=seen).values_list("job_id", flat=True).first()
     return found
 
 

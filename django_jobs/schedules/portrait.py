@@ -112,7 +112,9 @@ def coming(row: Schedule, now: datetime, count: int) -> list[PlannedTime]:
 
 def origin(row: Schedule) -> str:
     """Return where the schedule comes from, and whether somebody changed it."""
-    return f"{row.source}, changed here" if row.source == CODE and row.overrides else row.source
+    if row.source != CODE:
+        return "from the admin"
+    return "from code" + (", changed here" if row.overrides else "")
 
 
 def changes(row: Schedule) -> list[Change]:
@@ -135,12 +137,17 @@ def value_text(row: Schedule, field: str, value: Any) -> str:
         return duration(value)
     if isinstance(value, datetime):
         return local(value, zone_of(row))
-    if field in PAYLOAD:
-        by_place, by_name = masked_arguments(
-            row.job_name, *((value, {}) if field == "args" else ([], value))
-        )
-        return json_text(by_place if field == "args" else by_name)
+    if field == "args" and isinstance(value, list):
+        return json_text(masked_arguments(row.job_name, value, {})[0])
+    if field == "kwargs" and isinstance(value, dict):
+        return json_text(masked_arguments(row.job_name, [], value)[1])
     return str(value).replace("_", " ") if field in ("missed", "overlap") else str(value)
+
+
+def arguments(row: Schedule) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments; none where somebody wrote nonsense into the row."""
+    by_place = row.args if isinstance(row.args, list) else []
+    return by_place, row.kwargs if isinstance(row.kwargs, dict) else {}
 
 
 def facts(row: Schedule, now: datetime) -> Iterator[tuple[str, str]]:

@@ -123,9 +123,12 @@ def test_three_queries_tell_the_newest_of_any_number_of_schedules(django_assert_
     assert newest[rows[2].pk].at == NOON - 2 * HOUR
 
 
-def test_a_job_that_was_started_by_hand_is_found(schedule):
+def test_a_job_that_was_started_by_hand_since_somebody_looked_is_found(schedule):
+    assert history.newest_id() == 0
     TickFactory(schedule=schedule, planned_at=NOON)
-    assert history.by_hand_since(schedule, NOON - HOUR) is None
-    tick = TickFactory(schedule=schedule, planned_at=None, outcome="manual", made_at=NOON)
-    assert history.by_hand_since(schedule, NOON - HOUR) == tick.job_id
-    assert history.by_hand_since(schedule, NOON) is None
+    seen = history.newest_id()
+    assert history.by_hand_since(schedule, 0) is None
+    tick = TickFactory(schedule=schedule, planned_at=None, outcome="manual")
+    TickFactory(planned_at=None, outcome="manual")
+    assert history.by_hand_since(schedule, seen) == tick.job_id
+    assert history.by_hand_since(schedule, tick.pk) is None

@@ -93,10 +93,10 @@ def test_what_was_changed_here_stands_beside_what_the_code_says():
         ("overlap", "skip", "queue all"),
         ("kwargs", '{"token": "•••"}', '{"token": "•••"}'),
     ]
-    assert portrait.origin(row) == "code, changed here"
+    assert portrait.origin(row) == "from code, changed here"
     schedules.reset("tests.report")
     row.refresh_from_db()
-    assert (portrait.changes(row), portrait.origin(row)) == ([], "code")
+    assert (portrait.changes(row), portrait.origin(row)) == ([], "from code")
 
 
 def test_all_facts_are_told_but_no_arguments():
@@ -109,7 +109,7 @@ def test_all_facts_are_told_but_no_arguments():
         "state": "active",
         "next": "Tue 2030-01-15 13:00 UTC (in 1 h)",
         "job": "tests.jobs.nothing",
-        "source": "admin",
+        "source": "from the admin",
         "until": "Tue 2030-01-15 21:00 UTC",
         "jitter": "2 min",
         "missed": "one, within 1 d",

@@ -1,0 +1,275 @@
+"""What people may do to schedules in the admin: on the list, and as buttons on the page.
+
+Every action goes through `schedules`, is told to the one who asked and written to the admin's
+log. Whoever comes second hears that it is done.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+
+from django_jobs import clock, schedules
+from django_jobs.admin.base import RecordAdmin
+from django_jobs.admin.schedule_forms import BackfillForm
+from django_jobs.conf import get_settings
+from django_jobs.exceptions import JobError
+from django_jobs.models import Schedule
+from django_jobs.schedules import history, portrait
+from django_jobs.schedules.operating import MOST_AT_ONCE
+
+SHOWN = 5
+"""So many different messages are shown at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of an action: `text` for the one who asked, `log` for the admin's log."""
+
+    text: str
+    log: str = ""
+
+
+def pause(row: Schedule, given: Mapping[str, str], by: str) -> Told:
+    """Pause it; the second one hears who was first."""
+    reason = given.get("reason", "")
+    if schedules.pause(row.name, by=by, reason=reason):
+        return Told("paused; its jobs go on", f"paused: {reason}" if reason else "paused")
+    return Told(f"no change: it was paused already ({_standing(row)})")
+
+
+def resume(row: Schedule, _given: Mapping[str, str], _by: str) -> Told:
+    """Let it go on with its next planned time."""
+    return _resumed("resumed", schedules.resume(row.name))
+
+
+def catch_up(row: Schedule, _given: Mapping[str, str], _by: str) -> Told:
+    """Let it go on, and give the newest planned time of the pause its job."""
+    changed = schedules.resume(row.name, catch_up=True)
+    return _resumed("resumed, and caught up with its pause", changed)
+
+
+def run_now(row: Schedule, given: Mapping[str, str], _by: str) -> Told:
+    """Enqueue a job, unless somebody has done so since the page was shown."""
+    seen = given.get("seen", "")
+    alias = get_settings().DATABASE
+    with transaction.atomic(using=alias):
+        # Two who press at the same moment: the second waits here, and sees the first one's job.
+        Schedule.objects.using(alias).select_for_update().filter(pk=row.pk).first()
+        other = history.by_hand_since(row, int(seen)) if _is_number(seen) else None
+        if other is not None:
+            return Told(
+                f"not run again: job #{other} was started by hand since this page was shown. "
+                "If you want one more, press once more"
+            )
+        job_id = schedules.run_now(row.name)
+    return Told(
+        f"job #{job_id} is enqueued; the next planned time stays", f"run by hand: job #{job_id}"
+    )
+
+
+def reset(row: Schedule, _given: Mapping[str, str], _by: str) -> Told:
+    """Undo what was changed here of a schedule that code declares."""
+    row.refresh_from_db()
+    if not row.overrides:
+        return Told("no change: it is as the code says")
+    undone = ", ".join(row.overrides)
+    schedules.reset(row.name)
+    return Told("it is as the code says again", f"reset to the code: {undone}")
+
+
+VERBS: dict[str, Callable[[Schedule, Mapping[str, str], str], Told]] = {
+    "pause": pause,
+    "resume": resume,
+    "catch-up": catch_up,
+    "run-now": run_now,
+    "reset": reset,
+}
+ENQUEUEING = {"run-now", "backfill"}
+"""These make jobs at once: they need the permission for that, too."""
+
+
+class ScheduleActions(RecordAdmin):
+    """The actions, the addresses behind the buttons, and the pages of a backfill."""
+
+    def has_enqueue_permission(self, request: HttpRequest) -> bool:
+        """Say whether the user may make jobs out of schedules by hand."""
+        may_add = request.user.has_perm("django_jobs.add_job")
+        return may_add and self.has_operate_permission(request)
+
+    def may(self, request: HttpRequest, verb: str) -> bool:
+        """Say whether the user may do that to a schedule."""
+        enqueueing = verb in ENQUEUEING
+        return (self.has_enqueue_permission if enqueueing else self.has_operate_permission)(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the addresses of the pages and of the buttons."""
+        name = "django_jobs_schedule_{}".format
+        own = [
+            path(
+                "<path:object_id>/backfill/",
+                self.admin_site.admin_view(self.backfill_view),
+                name=name("backfill"),
+            ),
+            *(
+                path(
+                    f"<path:object_id>/{verb}/",
+                    self.admin_site.admin_view(require_POST(self.act_view)),
+                    {"verb": verb},
+                    name=name(verb.replace("-", "_")),
+                )
+                for verb in VERBS
+            ),
+        ]
+        return own + super().get_urls()
+
+    def act_view(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponse:
+        """Do what a button of the page says."""
+        row = self._row(request, object_id, verb)
+        self._do(request, [row], verb)
+        return HttpResponseRedirect(_page(row))
+
+    def backfill_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask for a span, tell what it means, and do it once that is confirmed."""
+        row = self._row(request, object_id, "backfill")
+        form = BackfillForm(request.POST or None, row=row)
+        lacking: tuple[int, int] | None = None
+        if request.method == "POST" and form.is_valid():
+            try:
+                if "_confirmed" in request.POST:
+                    self._backfill(request, row, form)
+                    return HttpResponseRedirect(_page(row))
+                total, missing = schedules.lacking(row.name, *form.span)
+                lacking = total, len(missing)
+            except (JobError, ValueError, TypeError) as problem:
+                form.add_error(None, str(problem))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Confirm the backfill" if lacking else "Backfill",
+            "subtitle": row.name,
+            "opts": self.opts,
+            "original": row,
+            "form": form,
+            "lacking": lacking,
+            "span": [portrait.local(at, form.zone) for at in form.span] if lacking else [],
+            "most": f"{MOST_AT_ONCE:,}",
+        }
+        template = "admin/django_jobs/schedule/backfill.html"
+        return TemplateResponse(request, template, context)
+
+    @admin.action(description="Pause", permissions=["operate"])
+    def pause_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
+        """Let them enqueue nothing."""
+        self._do(request, queryset, "pause")
+
+    @admin.action(description="Resume", permissions=["operate"])
+    def resume_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
+        """Let them go on."""
+        self._do(request, queryset, "resume")
+
+    @admin.action(description="Resume and catch up", permissions=["operate"])
+    def catch_up_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
+        """Let them go on, each with one job for its pause."""
+        self._do(request, queryset, "catch-up")
+
+    @admin.action(description="Run now", permissions=["enqueue"])
+    def run_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
+        """Enqueue a job of each."""
+        self._do(request, queryset, "run-now")
+
+    @admin.action(description="Reset to the code", permissions=["operate"])
+    def reset_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
+        """Undo what was changed here."""
+        self._do(request, queryset, "reset")
+
+    @admin.action(description="Backfill…", permissions=["enqueue"])
+    def backfill_schedule(
+        self, request: HttpRequest, queryset: QuerySet[Schedule]
+    ) -> HttpResponse | None:
+        """Go to the page on which a backfill is prepared."""
+        rows = list(queryset[:2])
+        if len(rows) == 1:
+            return HttpResponseRedirect(_address("backfill", rows[0]))
+        self.message_user(request, "Backfill one schedule at a time.", messages.WARNING)
+        return None
+
+    def _row(self, request: HttpRequest, object_id: str, verb: str) -> Schedule:
+        if not self.may(request, verb):
+            raise PermissionDenied
+        row: Schedule | None = self.get_object(request, object_id)
+        if row is None:
+            raise Http404(f"There is no schedule with the number {object_id}.")
+        return row
+
+    def _do(self, request: HttpRequest, rows: Iterable[Schedule], verb: str) -> None:
+        """Do it to each row; one that cannot be dealt with stops no other."""
+        outcomes: dict[tuple[int, str], list[str]] = {}
+        for row in rows:
+            try:
+                told = VERBS[verb](row, request.POST, str(request.user))
+            except (JobError, ValueError, TypeError) as problem:
+                outcomes.setdefault((messages.ERROR, str(problem).rstrip(".")), []).append(row.name)
+                continue
+            level = messages.SUCCESS if told.log else messages.WARNING
+            outcomes.setdefault((level, told.text), []).append(row.name)
+            if told.log:
+                self._log(request, row, told.log)
+        for (level, text), names in list(outcomes.items())[:SHOWN]:
+            self.message_user(request, f"{_listed(names)}: {text}.", level)
+        if len(outcomes) > SHOWN:
+            self.message_user(request, f"And {len(outcomes) - SHOWN} more messages.")
+
+    def _backfill(self, request: HttpRequest, row: Schedule, form: BackfillForm) -> None:
+        start, end = form.span
+        one_by_one = form.cleaned_data["one_by_one"]
+        ids = schedules.backfill(row.name, start, end, one_by_one=one_by_one)
+        if not ids:
+            text = f"{_listed([row.name])}: no change, each of these planned times has its job."
+            self.message_user(request, text, messages.WARNING)
+            return
+        span = f"from {portrait.local(start, form.zone)} to {portrait.local(end, form.zone)}"
+        jobs = "1 job" if len(ids) == 1 else f"{len(ids):,} jobs"
+        self._log(request, row, f"backfilled {span}: {jobs}")
+        self.message_user(
+            request, f"{_listed([row.name])}: {jobs} enqueued, {span}.", messages.SUCCESS
+        )
+
+    def _log(self, request: HttpRequest, row: Schedule, text: str) -> None:
+        found = Schedule.objects.using(get_settings().DATABASE).filter(pk=row.pk)
+        self.record(request, found, text)
+
+
+def _resumed(text: str, changed: Any) -> Told:
+    return Told(text, text) if changed else Told("no change: it was not paused")
+
+
+def _standing(row: Schedule) -> str:
+    row.refresh_from_db()
+    return portrait.standing(row, clock.now())
+
+
+def _listed(names: list[str]) -> str:
+    if len(names) == 1:
+        return f'Schedule "{names[0]}"'
+    more = len(names) - SHOWN
+    return f"Schedules {', '.join(names[:SHOWN])}" + (f" and {more} more" if more > 0 else "")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19  # noqa: PLR2004 - digits of a bigint
+
+
+def _address(page: str, row: Schedule) -> str:
+    return reverse(f"admin:django_jobs_schedule_{page}", args=[row.pk])
+
+
+def _page(row: Schedule) -> str:
+    return _address("change", row)
