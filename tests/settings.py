@@ -106,7 +106,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_jobs",
     "tests",
-    "example_project.shop",
+    "tests.quiet_shop.QuietShop",
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
