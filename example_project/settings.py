@@ -4,6 +4,7 @@
 |---|---|---|
 | `DATABASE_URL` | `postgresql://…`, `sqlite:///…`, or `embedded:` (bundled PostgreSQL) | SQLite file |
 | `EMAIL_URL` | see `example_project/mailers.py` | `outbox:` (files, nothing leaves) |
+| `SHOP_OWNER` | who gets the nightly report | `The owner <owner@example.com>` |
 | `EXAMPLE_DATA_DIR` | folder of database, outbox, files and logs | `example_project/data` |
 | `BASE_URL` | where the worker finds the web server | `http://127.0.0.1:8000` |
 | `IMPORT_PAUSE` | seconds that an import rests after 100 rows, so that it can be watched | 0.6 |
@@ -145,6 +146,7 @@ IMPORT_PAUSE = env.float("IMPORT_PAUSE", 0.6)
 REPORT_PAUSE = env.float("REPORT_PAUSE", 0.6)
 
 DEFAULT_FROM_EMAIL = "Corner Shop <shop@example.com>"
+SHOP_OWNER = env.str("SHOP_OWNER", "The owner <owner@example.com>")
 OUTBOX = {
     "folder": str(DATA_DIR / "outbox"),
     # These two mailboxes are "busy" at the first attempt, so that the demo shows a retry.

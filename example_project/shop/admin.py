@@ -10,7 +10,9 @@ from example_project.shop.models import (
     Customer,
     CustomerImport,
     CustomerReport,
+    DayFigures,
     Delivery,
+    NightlyReport,
     Partner,
     Receipt,
     SentMail,
@@ -106,3 +108,17 @@ class CustomerReportAdmin(OnlyToRead):
     """Reports; “view on site” leads to the live page."""
 
     list_display = ["__str__", "created_at", "finished_at", "rows", "job_id"]
+
+
+@admin.register(NightlyReport)
+class NightlyReportAdmin(OnlyToRead):
+    """What the owner was told of each day."""
+
+    list_display = ["__str__", "planned_at", "mails", "delivered", "failed", "mailed_at", "job_id"]
+
+
+@admin.register(DayFigures)
+class DayFiguresAdmin(OnlyToRead):
+    """What the shop did, day by day."""
+
+    list_display = ["day", "mails", "delivered", "failed", "imports", "customers", "as_of"]

@@ -1,6 +1,7 @@
 """The shop's jobs. This module is found by its name, as `admin.py` is."""
 
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.utils import timezone
 
-from django_jobs import Backoff, JobContext, enqueue_many, job
+from django_jobs import Backoff, JobContext, cron, enqueue_many, every, job
 from example_project.shop import mail
 from example_project.shop.imports import loading, reading
 from example_project.shop.models import (
@@ -22,6 +23,8 @@ from example_project.shop.models import (
     Recipient,
     SentMail,
 )
+from example_project.shop.nightly import figures
+from example_project.shop.nightly import writing as nightly
 from example_project.shop.reports import writing
 from example_project.shop.webhooks import sending
 
@@ -137,3 +140,32 @@ def _write_customers(context: JobContext, path: Path) -> int:
                 raise writing.Unfinished(f"stopped after {rows} of {total} customers")
             time.sleep(settings.REPORT_PAUSE)
     return rows
+
+
+@job(
+    queue="report",
+    max_attempts=4,
+    backoff=Backoff(first=2, cap=60),
+    timeout=20,
+    never_retry=(AnymailRecipientsRefused,),
+    schedule=cron("0 2 * * *", timezone=figures.ZONE),
+)
+def nightly_report(context: JobContext) -> str:
+    """Write the report of the day that ended at the planned time, and mail it; each once.
+
+    The row comes first: a job that dies between row and mail finds it, and mails. One that dies
+    after the provider took the mail, before that is noted, mails again, with the same Message-ID.
+    """
+    report = nightly.report_of(context.planned_at, context.job_id)
+    if report.mailed_at:
+        return f"{report} was mailed before"
+    if not nightly.may_mail(report, context.job_id):
+        return f"{report} is mailed by job #{report.job_id}"
+    nightly.note_mail(report, mail.send_report(report))
+    return f"{report} mailed to the owner"
+
+
+@job(queue="report", schedule=every(timedelta(minutes=1), missed="skip"))
+def recount() -> str:
+    """Count the day so far, for the page; run twice, it counts twice and leaves one row."""
+    return f"{figures.recount()} counted"

@@ -1,8 +1,11 @@
-"""Writes and sends one mail of a campaign, through Anymail."""
+"""Writes and sends the shop's mails, through Anymail: those of campaigns, and the owner's."""
 
 from anymail.message import AnymailMessage
+from django.conf import settings
+from django.template.loader import render_to_string
 
-from example_project.shop.models import Campaign, Customer
+from example_project.shop.models import Campaign, Customer, NightlyReport
+from example_project.shop.nightly import figures
 
 
 def compose(campaign: Campaign, customer: Customer) -> AnymailMessage:
@@ -20,12 +23,35 @@ def send(campaign: Campaign, customer: Customer) -> str:
     Raises Anymail's exceptions: AnymailAPIError is worth another try,
     AnymailRecipientsRefused is not.
     """
-    message = compose(campaign, customer)
-    message.send()
-    message_id = message.anymail_status.message_id
-    return "" if message_id is None else str(message_id)
+    return _send(compose(campaign, customer))
 
 
 def tag(campaign: Campaign) -> str:
     """Return the tag that groups the mails of `campaign` at the provider."""
     return f"campaign-{campaign.key}"
+
+
+def compose_report(report: NightlyReport) -> AnymailMessage:
+    """Return the mail that the shop's owner gets."""
+    body = render_to_string("shop/nightly.txt", {"report": report, "zone": figures.ZONE})
+    message = AnymailMessage(subject=str(report), body=body, to=[settings.SHOP_OWNER])
+    message.tags = [report_tag(report)]
+    # The same at each attempt: should the mail go out twice, the reader's mailbox can tell.
+    message.extra_headers["Message-ID"] = f"<{report_tag(report)}@example.com>"
+    return message
+
+
+def send_report(report: NightlyReport) -> str:
+    """Send the owner the report; returns and raises what `send` does."""
+    return _send(compose_report(report))
+
+
+def report_tag(report: NightlyReport) -> str:
+    """Return the tag by which the provider knows the mail of `report`."""
+    return f"nightly-report-{report.key}"
+
+
+def _send(message: AnymailMessage) -> str:
+    message.send()
+    message_id = message.anymail_status.message_id
+    return "" if message_id is None else str(message_id)

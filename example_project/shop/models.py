@@ -262,3 +262,63 @@ class CustomerReport(models.Model):
     def is_ready(self) -> bool:
         """Whether it may be downloaded."""
         return self.finished_at is not None and self.path.is_file()
+
+
+class Counted(models.Model):
+    """What the shop did between two instants; the customers are all there were when it counted."""
+
+    day = models.DateField()
+    mails = models.PositiveIntegerField(default=0)
+    delivered = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    imports = models.PositiveIntegerField(default=0)
+    customers = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+
+class DayFigures(Counted):
+    """A day so far, counted anew every minute until it is over."""
+
+    as_of = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-day"]
+        verbose_name_plural = "day figures"
+        constraints = [models.UniqueConstraint(fields=["day"], name="shop_one_row_per_day")]
+
+    def __str__(self) -> str:
+        return f"Figures of {self.day}"
+
+
+class NightlyReport(Counted):
+    """The report of the day that ended at `until`: one per planned time, and one by hand per day.
+
+    `day` is the date of `until` where the shop is. `job_id` is the job that mails it.
+    """
+
+    # The mail is known by the key outside: numbers of rows begin anew in another database.
+    key = models.CharField(max_length=12, unique=True, default=new_key, editable=False)
+    planned_at = models.DateTimeField(null=True, blank=True)
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    job_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    mailed_at = models.DateTimeField(null=True, blank=True)
+    message_id = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["planned_at"], name="shop_one_nightly_report_per_planned_time"
+            ),
+            models.UniqueConstraint(
+                fields=["day"],
+                condition=models.Q(planned_at__isnull=True),
+                name="shop_one_nightly_report_by_hand_per_day",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Nightly report {self.day}"

@@ -13,9 +13,13 @@ from anymail.message import AnymailRecipientStatus
 from anymail.signals import pre_send
 from django.conf import settings as django_settings
 from django.db import connections
+from django.utils import timezone
 
+from django_jobs import registry
+from django_jobs.schedules import sync
 from example_project import mailers
 from example_project.shop.models import Customer, Template
+from tests import quiet_shop
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +32,7 @@ def _mail_through_anymail(settings):
         settings.MAILERS = mailers.as_mailers(mailer)
     else:
         settings.EMAIL_BACKEND = mailer.backend
+    settings.SHOP_OWNER = "The owner <owner@example.com>"
 
 
 @pytest.fixture
@@ -149,3 +154,31 @@ def environment(transactional_db, tmp_path):
         "EXAMPLE_DATA_DIR": str(tmp_path),
         "PYTHONPATH": str(ROOT),
     }
+
+
+@pytest.fixture
+def schedules_of_the_shop(db, monkeypatch):
+    """The schedules that the shop's jobs declare, as `migrate` and a worker write them."""
+    for name, declared in quiet_shop.TAKEN.items():
+        monkeypatch.setattr(registry.get(name), "schedules", declared)
+    sync()
+
+
+@pytest.fixture
+def outbox(settings, tmp_path):
+    """Mails lie in a folder of files, as in the demo; nobody is busy."""
+    settings.OUTBOX = {"folder": str(tmp_path), "refuse_once": [], "latency": 0}
+    mailer = mailers.parse("outbox:", settings.OUTBOX)
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = mailers.as_mailers(mailer)
+    else:
+        settings.EMAIL_BACKEND = mailer.backend
+        settings.ANYMAIL = mailers.as_old_settings(mailer)["ANYMAIL"]
+    return tmp_path
+
+
+@pytest.fixture
+def clocks(frozen_clock, monkeypatch):
+    """Freeze the clock of the package, and Django's with it."""
+    monkeypatch.setattr(timezone, "now", frozen_clock.now)
+    return frozen_clock
