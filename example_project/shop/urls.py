@@ -4,6 +4,7 @@ from django.urls import path
 
 from example_project.shop import views
 from example_project.shop.imports import views as imports
+from example_project.shop.nightly import views as nightly
 from example_project.shop.reports import views as reports
 from example_project.shop.webhooks import targets
 from example_project.shop.webhooks import views as webhooks
@@ -27,5 +28,9 @@ urlpatterns = [
     path("reports/", reports.reports, name="reports"),
     path("reports/<int:pk>/", reports.one, name="report"),
     path("reports/<int:pk>/customers.csv", reports.download, name="download"),
+    path("nightly/", nightly.nightly, name="nightly"),
+    path("nightly/run/", nightly.run, name="nightly-run"),
+    path("nightly/pause/", nightly.pause, name="nightly-pause"),
+    path("nightly/resume/", nightly.resume, name="nightly-resume"),
     path("enter/<str:token>/", views.enter, name="enter"),
 ]

@@ -72,7 +72,7 @@ def test_a_page_without_templates_says_how_to_fill_the_shop(client, db):
 
 def test_the_first_page_leads_to_all_there_is_to_try(client, db):
     shown = client.get(reverse("shop:home")).content.decode()
-    for name in ("webhooks", "imports", "reports"):
+    for name in ("webhooks", "imports", "reports", "nightly"):
         assert shown.count(f'href="{reverse(f"shop:{name}")}"') == 2
         assert client.get(reverse(f"shop:{name}")).status_code == 200
 
@@ -83,7 +83,17 @@ def test_only_customers_who_want_mail_are_counted(client, shop):
 
 
 @pytest.mark.parametrize(
-    "name", ["campaign", "sentmail", "delivery", "receipt", "customerimport", "customerreport"]
+    "name",
+    [
+        "campaign",
+        "sentmail",
+        "delivery",
+        "receipt",
+        "customerimport",
+        "customerreport",
+        "nightlyreport",
+        "dayfigures",
+    ],
 )
 def test_what_jobs_have_written_is_shown_in_the_admin_and_added_by_nobody(admin_client, shop, name):
     campaigns.start(shop)
