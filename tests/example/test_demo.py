@@ -68,15 +68,18 @@ def status_of(url):
         connection.close()
 
 
-def test_once_mails_forty_customers_imports_a_file_and_prepares_a_report(environment, tmp_path):
+def test_once_mails_forty_customers_imports_a_file_and_writes_two_reports(environment, tmp_path):
     done = run_demo(environment, "--once")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "40 mails in the outbox for 40 recipients" in done.stdout
     assert "2 of them after a retry" in done.stdout
     assert "2000 added, 0 renamed, 0 known before, 7 bad" in done.stdout
     assert "2040 lines for 2040 customers" in done.stdout
+    assert "at 02:00 every day (0 2 * * *, Europe/Paris)" in done.stdout
+    assert "2 times; ticks: 2, reports: 1, mails to the owner: 1" in done.stdout
     assert "BAD" not in done.stdout
-    assert len(list(tmp_path.glob("outbox/*/*.eml"))) == 40
+    assert len(list(tmp_path.glob("outbox/campaign-*/*.eml"))) == 40
+    assert len(list(tmp_path.glob("outbox/nightly-report-*/*.eml"))) == 1
     assert SentMail.objects.count() == 40
     assert SentMail.objects.filter(attempt=2).count() == 2
     assert not processes_of(tmp_path)

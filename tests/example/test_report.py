@@ -1,26 +1,17 @@
 """What `demo --once` checks: it must see what went wrong."""
 
-import django
 import pytest
 
 from django_jobs.models import Job
 from django_jobs.testing import run_jobs
-from example_project import mailers
 from example_project.shop import campaigns, mail
 from example_project.shop.demo.report import Report
 from example_project.shop.models import Customer, SentMail
 
 
 @pytest.fixture
-def campaign(shop, settings, tmp_path):
+def campaign(shop, outbox):
     """A campaign whose mails lie in an outbox of files; nobody was busy."""
-    settings.OUTBOX = {"folder": str(tmp_path), "refuse_once": [], "latency": 0}
-    mailer = mailers.parse("outbox:", settings.OUTBOX)
-    if django.VERSION >= (6, 1):
-        settings.MAILERS = mailers.as_mailers(mailer)
-    else:
-        settings.EMAIL_BACKEND = mailer.backend
-        settings.ANYMAIL = mailers.as_old_settings(mailer)["ANYMAIL"]
     campaign = campaigns.start(shop)
     run_jobs()
     return campaign

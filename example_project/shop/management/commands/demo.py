@@ -7,7 +7,8 @@ import shutil
 import socket
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from django.utils import timezone
 from django_jobs.models import Worker
 from example_project.shop import campaigns
 from example_project.shop.demo import files, seed
+from example_project.shop.demo.nights import Night, start_twice
 from example_project.shop.demo.processes import ChildDied, Group, Stopped
-from example_project.shop.demo.report import Report
+from example_project.shop.demo.report import Check, Report
 from example_project.shop.models import Customer, CustomerImport, CustomerReport, Template
 from example_project.shop.progress import is_finished
 from example_project.shop.reports import preparing
@@ -59,7 +61,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--once",
             action="store_true",
-            help="run a campaign, an import and a report without a browser, print what happened, "
+            help="run a campaign, an import and two reports without a browser, print what happened, "
             "exit 0 or 1",
         )
 
@@ -136,7 +138,7 @@ class Command(BaseCommand):
             f"\nShop   {root}{reverse('shop:home')}\n"
             f"Jobs   {root}{jobs}  ({who})\n"
             "First  press “Send the spring campaign”: 38 mails go out at once, 2 after a retry\n"
-            "Then   the other pages of the shop: webhooks, imports, reports\n"
+            "Then   the other pages of the shop: webhooks, imports, reports, and two schedules\n"
             "Stop   Ctrl-C\n"
         )
         self.stdout.flush()
@@ -147,18 +149,17 @@ class Command(BaseCommand):
             children.start("worker", "runworker", log=settings.DATA_DIR / "worker.log")
             try:
                 children.wait_until(_worker_since(begun), START_SECONDS)
-                report, upload, table, finished = _run_the_flows(children)
+                done = _run_the_flows(children)
             except Stopped as error:
                 raise CommandError("Stopped before everything was finished.") from error
             code = children.stop()["worker"]
             words = children.last_words("worker")
-        checks = files.checks(upload, table)
-        self.stdout.write("\n".join([*report.lines(), *map(str, checks)]))
-        if not finished:
+        self.stdout.write("\n".join(done.lines()))
+        if not done.finished:
             raise CommandError(f"Not finished after {ONCE_SECONDS} s. The worker said:\n{words}")
         if code != 0:
             raise CommandError(f"The worker ended with exit code {code}:\n{words}")
-        if wrong := [check.text for check in [*report.checks(), *checks] if not check.holds]:
+        if wrong := [check.text for check in done.checks() if not check.holds]:
             raise CommandError("Not as it should be: " + "; ".join(wrong))
 
     def _children(self, changes: dict[str, str] | None = None) -> Group:
@@ -166,16 +167,40 @@ class Command(BaseCommand):
         return Group(manage, {**os.environ, "PYTHONUNBUFFERED": "1", **(changes or {})})
 
 
-def _run_the_flows(children: Group) -> tuple[Report, CustomerImport, CustomerReport, bool]:
-    """Run a campaign and an import, then a report; return them, and whether all have ended."""
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What was run, and whether all of it has ended."""
+
+    campaign: Report
+    upload: CustomerImport
+    table: CustomerReport
+    night: Night
+    finished: bool
+
+    def lines(self) -> Iterator[str]:
+        yield from self.campaign.lines()
+        yield from map(str, self._of_files())
+        yield ""
+        yield from self.night.lines()
+
+    def checks(self) -> list[Check]:
+        return [*self.campaign.checks(), *self._of_files(), *self.night.checks()]
+
+    def _of_files(self) -> list[Check]:
+        return files.checks(self.upload, self.table)
+
+
+def _run_the_flows(children: Group) -> _Done:
+    """Run a campaign and an import, then the reports."""
     campaign = campaigns.start(Template.objects.get(name=next(iter(seed.TEMPLATES))))
     upload = files.import_sample()
     finished = children.wait_until(
         lambda: is_finished(campaign) and files.has_ended(upload.job_id), ONCE_SECONDS
     )
-    table = preparing.start()
-    finished &= children.wait_until(lambda: files.has_ended(table.job_id), ONCE_SECONDS)
-    return Report(campaign), upload, table, finished
+    table, nights = preparing.start(), start_twice()
+    last = [table.job_id, *nights]
+    finished &= children.wait_until(lambda: all(map(files.has_ended, last)), ONCE_SECONDS)
+    return _Done(Report(campaign), upload, table, Night(nights), finished)
 
 
 def _start_again_on_postgresql() -> None:
