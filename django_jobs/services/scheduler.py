@@ -1,6 +1,7 @@
 """Lets schedules enqueue their jobs, and says what became of each planned time."""
 
 import logging
+from datetime import datetime
 from typing import Any
 
 from django_jobs import clock
@@ -63,20 +64,26 @@ class Scheduler(Service):
 
 
 def report(dealt: Dealt) -> None:
-    """Log what became of the planned times of one schedule."""
+    """Log what became of the planned times of one schedule; all missed ones in one line."""
     name = dealt.schedule.name
+    missed = [planned for planned in dealt.plan.times if planned.outcome is TickOutcome.MISSED]
+    if missed:
+        text = "Schedule %s: %d planned time(s) missed, from %s"
+        count = sum(planned.count for planned in missed)
+        event = {"event": str(TickOutcome.MISSED), "schedule": name}
+        logger.warning(text, name, count, _moment(missed[0].at), extra=event)
     for planned in dealt.plan.times:
-        moment = f"{planned.at:%Y-%m-%d %H:%M:%S} UTC"
         extra: dict[str, Any] = {"event": str(planned.outcome), "schedule": name}
         job_id = dealt.jobs.get(planned.at)
         if job_id is not None:
             extra |= {"job_id": job_id, "job_name": dealt.schedule.job_name}
             short = dealt.schedule.job_name.rpartition(".")[2]
             text = "%s #%d from schedule %s, planned for %s"
-            logger.info(text, short, job_id, name, moment, extra=extra)
+            logger.info(text, short, job_id, name, _moment(planned.at), extra=extra)
         elif planned.outcome is TickOutcome.SKIPPED:
             text = "Schedule %s: %s is skipped, the job before it has not ended"
-            logger.info(text, name, moment, extra=extra)
-        elif planned.outcome is TickOutcome.MISSED:
-            text = "Schedule %s: %d planned time(s) missed, from %s"
-            logger.warning(text, name, planned.count, moment, extra=extra)
+            logger.info(text, name, _moment(planned.at), extra=extra)
+
+
+def _moment(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
