@@ -17,7 +17,8 @@ from django.db.models import Q, QuerySet
 from django.forms import ModelForm, modelform_factory
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 
 from django_jobs import clock, schedules
 from django_jobs.admin.jobs import PAYLOAD
@@ -102,7 +103,7 @@ class ScheduleAdmin(ScheduleActions):
         *("reset_schedules", "backfill_schedule", "delete_selected"),
     )
     form = ScheduleForm
-    list_display = ("name", "state", "rule", "next_time", "last")
+    list_display = ("title", "state", "rule", "next_time", "last")
     list_filter = (StateFilter, SourceFilter)
     search_fields = ("name",)
     search_help_text = "A part of the name."
@@ -251,6 +252,12 @@ class ScheduleAdmin(ScheduleActions):
         if obj is not None:
             context.update(self._truth(request, obj, now))
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    @admin.display(description="name", ordering="name")
+    def title(self, schedule: Schedule) -> str:
+        """The name, which may break at its dots: most are the whole name of a job."""
+        parts = ((part,) for part in schedule.name.replace(".", ".\n").split("\n"))
+        return format_html_join(mark_safe("<wbr>"), "{}", parts)
 
     @admin.display(description="rule")
     def rule(self, row: Schedule) -> str:
