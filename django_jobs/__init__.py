@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from django_jobs.context import JobContext
     from django_jobs.declarations import cron, every
     from django_jobs.definitions import job
-    from django_jobs.enqueueing import aenqueue, enqueue, enqueue_many
+    from django_jobs.enqueueing import aenqueue, aenqueue_many, enqueue, enqueue_many
     from django_jobs.exceptions import Cancel, JobError, NonRetriable, RetryAfter, Snooze
     from django_jobs.retries import Backoff
     from django_jobs.states import State
@@ -28,6 +28,7 @@ _PLACES = {
     "Snooze": "exceptions",
     "State": "states",
     "aenqueue": "enqueueing",
+    "aenqueue_many": "enqueueing",
     "cron": "declarations",
     "enqueue": "enqueueing",
     "enqueue_many": "enqueueing",
@@ -45,6 +46,7 @@ __all__ = [
     "Snooze",
     "State",
     "aenqueue",
+    "aenqueue_many",
     "cron",
     "enqueue",
     "enqueue_many",

@@ -139,6 +139,16 @@ class JobDefinition(Generic[P, R_co]):
         """Write one job per call, all or none; see `enqueueing.enqueue_many`."""
         return enqueueing.enqueue_all(self, calls)
 
+    @overload
+    async def aenqueue_many(
+        self: "JobDefinition[P, Awaitable[T]]", calls: Iterable[Call], /
+    ) -> list[JobHandle[T]]: ...
+    @overload
+    async def aenqueue_many(self, calls: Iterable[Call], /) -> list[JobHandle[R_co]]: ...
+    async def aenqueue_many(self, calls: Iterable[Call], /) -> list[JobHandle[Any]]:
+        """Do what `enqueue_many` does, from async code."""
+        return await enqueueing.aenqueue_all(self, calls)
+
 
 class ContextJobDefinition(JobDefinition[P, R_co]):
     """A definition whose function asks for a `JobContext`, which callers need not give."""

@@ -30,7 +30,15 @@ if TYPE_CHECKING:
 
     Definition = JobDefinition[Any, Any]
 
-__all__ = ["Call", "JobHandle", "aenqueue", "enqueue", "enqueue_many", "running_job"]
+__all__ = [
+    "Call",
+    "JobHandle",
+    "aenqueue",
+    "aenqueue_many",
+    "enqueue",
+    "enqueue_many",
+    "running_job",
+]
 
 Call = tuple[Any, ...] | Mapping[str, Any]
 """Arguments of one call: a tuple by place, a dict by name, or both as `((…), {…})`."""
@@ -95,6 +103,21 @@ def enqueue_many(definition: Any, calls: Iterable[Call], /) -> list[JobHandle[An
     return enqueue_all(_resolve(definition), calls)
 
 
+@overload
+async def aenqueue_many(
+    definition: "JobDefinition[..., Awaitable[T]]", calls: Iterable[Call], /
+) -> list[JobHandle[T]]: ...
+@overload
+async def aenqueue_many(
+    definition: "JobDefinition[..., R]", calls: Iterable[Call], /
+) -> list[JobHandle[R]]: ...
+@overload
+async def aenqueue_many(definition: str, calls: Iterable[Call], /) -> list[JobHandle[Any]]: ...
+async def aenqueue_many(definition: Any, calls: Iterable[Call], /) -> list[JobHandle[Any]]:
+    """Do what `enqueue_many` does, from async code."""
+    return await aenqueue_all(_resolve(definition), calls)
+
+
 def enqueue_one(
     definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> JobHandle[Any]:
@@ -117,6 +140,10 @@ def enqueue_all(definition: "Definition", calls: Iterable[Call]) -> list[JobHand
         except (TypeError, ValueError) as problem:
             raise type(problem)(f"Call {number}: {problem}") from None
     return _write(jobs) if jobs else []
+
+
+aenqueue_all = sync_to_async(enqueue_all)
+"""Do what `enqueue_all` does, from async code."""
 
 
 def _resolve(definition: Any) -> "Definition":

@@ -5,7 +5,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections, transaction
 
-from django_jobs import aenqueue, enqueue, enqueue_many, job
+from django_jobs import aenqueue, aenqueue_many, enqueue, enqueue_many, job
 from django_jobs.conf import get_settings
 from django_jobs.exceptions import (
     ArgumentsTooLarge,
@@ -213,6 +213,23 @@ def test_a_job_can_be_enqueued_from_async_code():
         [3],
         {"number": 4},
     ]
+    asyncio.run(sync_to_async(connections.close_all)())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_jobs_can_be_enqueued_from_async_code_all_or_none():
+    async def work():
+        handles = await aenqueue_many(jobs.double, [(1,), {"number": 2}])
+        handles += await jobs.double.aenqueue_many((number,) for number in (3, 4))
+        handles += await aenqueue_many("tests.jobs.double", [((5,), {})])
+        with pytest.raises(TypeError, match="Call 1: "):
+            await jobs.double.aenqueue_many([(6,), ()])
+        return [handle.id for handle in handles]
+
+    ids = asyncio.run(work())
+    rows = list(Job.objects.order_by("pk"))
+    assert [row.pk for row in rows] == ids
+    assert [row.args or row.kwargs for row in rows] == [[1], {"number": 2}, [3], [4], [5]]
     asyncio.run(sync_to_async(connections.close_all)())
 
 

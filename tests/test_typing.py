@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 HEAD = """
 from typing import Awaitable
 from typing_extensions import assert_type
-from django_jobs import JobContext, aenqueue, enqueue, enqueue_many, job
+from django_jobs import JobContext, aenqueue, aenqueue_many, enqueue, enqueue_many, job
 from django_jobs.handles import JobHandle
 
 @job
@@ -50,6 +50,10 @@ async def work() -> None:
     assert_type(await plain.aenqueue(1), JobHandle[str])
     assert_type(await aenqueue(later_asked, 1), JobHandle[float])
     assert_type(await later(1), float)
+    assert_type(await later.aenqueue_many([(1,)]), list[JobHandle[float]])
+    assert_type(await plain.aenqueue_many([{"number": 1}]), list[JobHandle[str]])
+    assert_type(await aenqueue_many(asked, [(1,)]), list[JobHandle[dict[str, int]]])
+    assert_type(await aenqueue_many(later, [(1,)]), list[JobHandle[float]])
 """
 
 WRONG = """
@@ -65,6 +69,9 @@ enqueue(plain, "x")
 enqueue(plain)
 enqueue(asked, 1, 2)
 enqueue(later, "x")
+enqueue_many(plain, [1])
+one = aenqueue_many(plain, [1])
+two = later.aenqueue_many([1])
 plain("x")
 plain.using(quue="mail")
 plain.using(priority="high")
