@@ -1,11 +1,13 @@
 """Arguments and results ↔ JSON: what goes in comes out unchanged, or is refused by name.
 
-Knows no database, but refuses what PostgreSQL refuses (NUL, lone surrogates, NaN), so that
-a job behaves alike on every engine.
+Knows no database, but refuses what PostgreSQL refuses (NUL, lone surrogates, NaN) and spells
+numbers so that its jsonb keeps them, so that a job behaves alike on every engine. One thing is
+lost there: -0.0 comes back as 0.0, which is equal to it.
 """
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -35,6 +37,8 @@ HINTS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 
 EMPTY: dict[str | None, Any] = {None: lambda: None, "[]": list, "{}": dict}
 """The texts that most jobs carry, and how to make their values without a parser."""
+
+_TEXT_OR_BIG_FLOAT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[-\d.]+e\+\d+')
 
 
 class NotStorable(TypeError):
@@ -119,9 +123,16 @@ def clean_text(text: str) -> str:
 
 def _dump(value: Any) -> str:
     try:
-        return _ENCODER.encode(value)
+        text = _ENCODER.encode(value)
     except ValueError as error:  # an integer longer than Python turns into text
         raise NotStorable("value", "a number too long for JSON", "Pass it as text.") from error
+    # PostgreSQL's jsonb makes whole numbers of 1e+16 and above, and wrong ones of some.
+    return _TEXT_OR_BIG_FLOAT.sub(_spell_out, text) if "e+" in text else text
+
+
+def _spell_out(found: re.Match[str]) -> str:
+    text = found[0]
+    return text if text.startswith('"') else f"{float(text):.1f}"
 
 
 def _check(value: Any, path: str, depth: int) -> None:

@@ -1,15 +1,20 @@
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from django_jobs import enqueue, job
 from django_jobs.exceptions import ArgumentsTooLarge, ResultNotStorable, ResultTooLarge
+from django_jobs.models import Job
 from django_jobs.serializers import clean_text, dump_arguments, dump_result, load
+from django_jobs.testing import run_jobs
 
 LIMIT = 64 * 1024
 
@@ -26,6 +31,15 @@ def dump(*args, **kwargs):
     return dump_arguments("send", args, kwargs, ("when", "rows"), LIMIT)
 
 
+@pytest.fixture
+def give_back():
+    @job(name="tests.serializers.give_back")
+    def give_back(number: float) -> float:
+        return number
+
+    return give_back
+
+
 @given(st.lists(values, max_size=3), st.dictionaries(texts, values, max_size=3))
 def test_arguments_come_back_as_they_went_in(args, kwargs):
     args_text, kwargs_text = dump_arguments("send", tuple(args), kwargs, (), LIMIT)
@@ -36,6 +50,41 @@ def test_arguments_come_back_as_they_went_in(args, kwargs):
 @given(values.filter(lambda value: value is not None))
 def test_results_come_back_as_they_went_in(value):
     assert load(dump_result("send", value, LIMIT)) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1e16, "10000000000000000.0"),
+        (-1.5e16, "-15000000000000000.0"),
+        (1e23, "99999999999999991611392.0"),
+        (1e15, "1000000000000000.0"),
+        (1e-7, "1e-07"),
+        (10**23, "1" + "0" * 23),
+        ('1e+16 "age+12" \\', '"1e+16 \\"age+12\\" \\\\"'),
+    ],
+)
+def test_big_floats_are_spelt_out_and_nothing_else_is(value, text):
+    assert dump_result("send", value, LIMIT) == text
+    assert dump_result("send", {"1e+16": [value]}, LIMIT) == '{"1e+16":[' + text + "]}"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("value", [1e16, -1e16, 1e23, 1.7976931348623157e308, 5e-324, 10**23, 0.1])
+def test_numbers_come_back_from_the_database_as_they_went_in(give_back, value):
+    handle = enqueue(give_back, value)
+    (run,) = run_jobs(raise_errors=True)
+    given = Job.objects.get().args[0]
+    for number in (given, handle.result):
+        assert (number, type(number)) == (value, type(value)), run
+
+
+@pytest.mark.django_db
+def test_a_negative_zero_comes_back_from_postgresql_without_its_sign(give_back):
+    handle = enqueue(give_back, -0.0)
+    run_jobs(raise_errors=True)
+    assert (handle.result, type(handle.result)) == (0.0, float)
+    assert math.copysign(1, handle.result) == (1 if connection.vendor == "postgresql" else -1)
 
 
 @given(st.text())
