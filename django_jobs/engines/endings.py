@@ -19,13 +19,17 @@ TAKEN_AWAY = "taken away"
 
 LOST_FINGERPRINT = "worker-lost"
 LOST_TEXTS = {
-    State.READY: "Worker {worker} stopped answering; the job was returned to the queue.",
+    State.READY: (
+        "Worker {worker} stopped answering (its lease ended at {deadline} UTC); the job was "
+        "returned to the queue, with its attempt given back."
+    ),
     State.FAILED: (
-        "Worker {worker} stopped answering; that happened to the job more often than max_lost "
-        "allows, so it failed."
+        "Worker {worker} stopped answering (its lease ended at {deadline} UTC); that happened to "
+        "the job more often than max_lost allows, so it failed."
     ),
     State.CANCELLED: (
-        "Worker {worker} stopped answering; the job had been asked to stop, so it was cancelled."
+        "Worker {worker} stopped answering (its lease ended at {deadline} UTC); the job had been "
+        "asked to stop, so it was cancelled."
     ),
 }
 """What the JobRun of a lost attempt says, by the state that the job is in afterwards."""
@@ -96,6 +100,12 @@ def error_texts(finish: Finish) -> ErrorTexts:
         traceback=clean_text(error.traceback),
         fingerprint=clean_text(error.fingerprint)[:16],
     )
+
+
+def lost_text(state: State, worker: str, deadline: datetime) -> str:
+    """Return what the JobRun of an attempt says that was lost under a claim until `deadline`."""
+    until = f"{deadline.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return LOST_TEXTS[state].format(worker=worker, deadline=until)
 
 
 def is_stopped(finish: Finish, *, asked_to_stop: bool) -> bool:

@@ -1,8 +1,10 @@
 """Promises of `rescue`, `expire`, `promote` and `prune`."""
 
+import re
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from django_jobs.engines.base import Answer
 from django_jobs.models import Claim, Job, JobLog, JobProgress, JobRun
@@ -34,7 +36,7 @@ def test_a_rescued_job_is_ready_again_with_its_attempt_and_one_more_loss(scene):
     assert (job.run_at, job.finished_at, job.fingerprint) == (LATER, None, "")
 
 
-def test_a_lost_run_says_which_worker_stopped_answering(scene):
+def test_a_lost_run_says_which_worker_stopped_answering_and_what_became_of_the_job(scene):
     hold = scene.run_one(worker="web-1")
     scene.expire_all()
     scene.engine.rescue(10, LATER)
@@ -43,7 +45,35 @@ def test_a_lost_run_says_which_worker_stopped_answering(scene):
     assert (run.started_at, run.finished_at) == (NOON, LATER)
     assert (run.error_type, run.fingerprint) == ("worker lost", "worker-lost")
     assert run.error == run.error_text
-    assert run.error.startswith("Worker web-1 stopped answering; the job was returned")
+    assert run.error == (
+        "Worker web-1 stopped answering (its lease ended at 2030-01-15 11:59:00 UTC); the job was "
+        "returned to the queue, with its attempt given back."
+    )
+
+
+def test_a_lost_run_names_the_deadline_of_its_own_claim_to_the_second(scene):
+    holds = [scene.run_one(worker=f"web-{number}") for number in range(3)]
+    for hold, seconds in zip(holds, (0.0, 1.999999, 3.5), strict=True):
+        until = NOON + timedelta(seconds=seconds)
+        Claim.objects.filter(pk=hold.claim_id).update(expires_at=until)
+    scene.engine.rescue(2, LATER)
+    shown = [re.search(r"ended at .* (\S+) UTC", run_of(hold).error)[1] for hold in holds]
+    assert shown == ["12:00:00", "12:00:01", "12:00:03"]
+
+
+def test_a_lost_run_speaks_utc_whatever_zone_the_session_is_in(scene):
+    hold = scene.run_one()
+    scene.expire_all()
+    with timezone.override("Asia/Tokyo"):
+        scene.engine.rescue(10, LATER)
+    assert "2030-01-15 11:59:00 UTC" in run_of(hold).error
+
+
+def test_a_worker_s_name_stays_as_it_is_in_the_text(scene):
+    hold = scene.run_one(worker="{deadline}-{worker}-%s")
+    scene.expire_all()
+    scene.engine.rescue(10, LATER)
+    assert run_of(hold).error.startswith("Worker {deadline}-{worker}-%s stopped answering (its")
 
 
 def test_a_job_fails_when_it_has_lost_more_workers_than_it_may(scene):

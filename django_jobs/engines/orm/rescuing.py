@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from django_jobs.engines.base import Hold, Pruned, Rescued
-from django_jobs.engines.endings import LOST_FINGERPRINT, LOST_TEXTS, WORKER_LOST
+from django_jobs.engines.endings import LOST_FINGERPRINT, WORKER_LOST, lost_text
 from django_jobs.engines.orm.rows import Rows
 from django_jobs.models import Claim, Job, JobLog, JobProgress, JobRun, Tick
 from django_jobs.states import FINAL, RunOutcome, State
@@ -72,7 +72,7 @@ class Rescuing(Rows):
         )
 
     def _record_loss(self, job: Job, claim: Claim, state: State, now: datetime) -> None:
-        text = LOST_TEXTS[state].format(worker=claim.worker)
+        text = lost_text(state, claim.worker, claim.expires_at)
         self.runs.create(
             job_id=job.pk,
             claim_id=claim.pk,

@@ -42,7 +42,7 @@ class Rescuing(Session):
             LIMIT %(limit)s::bigint
             FOR NO KEY UPDATE SKIP LOCKED
         ), found AS MATERIALIZED (
-            SELECT dead.id AS claim_id, dead.worker, free.id
+            SELECT dead.id AS claim_id, dead.worker, dead.expires_at, free.id
             FROM dead CROSS JOIN LATERAL unnest(dead.job_ids) AS held(id)
             CROSS JOIN LATERAL (
                 SELECT id FROM django_jobs_job AS job
@@ -65,8 +65,8 @@ class Rescuing(Session):
                     AND job.lost_count + 1 > job.max_lost THEN %(fingerprint)s
                     ELSE job.fingerprint END
             FROM found WHERE job.id = found.id
-            RETURNING job.id, found.claim_id, found.worker, job.queue, job.state,
-                job.attempt + 1 AS attempt, job.started_at
+            RETURNING job.id, found.claim_id, found.worker, found.expires_at, job.queue,
+                job.state, job.attempt + 1 AS attempt, job.started_at
         ), recorded AS (
             INSERT INTO django_jobs_job_run (
                 job_id, claim_id, attempt, outcome, started_at, finished_at, worker,
@@ -74,9 +74,11 @@ class Rescuing(Session):
             SELECT id, claim_id, attempt, 'lost', started_at,
                 coalesce(%(now)s::timestamptz, statement_timestamp()), worker,
                 %(error_type)s, left(told.text, 255), told.text, '', %(fingerprint)s, ''
-            FROM rescued CROSS JOIN LATERAL (SELECT replace(
+            FROM rescued CROSS JOIN LATERAL (SELECT replace(replace(
                 CASE state WHEN 'READY' THEN %(ready)s WHEN 'FAILED' THEN %(failed)s
-                    ELSE %(cancelled)s END, '{worker}', worker) AS text) AS told
+                    ELSE %(cancelled)s END,
+                '{deadline}', to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')),
+                '{worker}', worker) AS text) AS told
         ), gone AS MATERIALIZED (
             SELECT claim_id, array_agg(id) AS ids FROM rescued GROUP BY claim_id
         ), shrunk AS (
