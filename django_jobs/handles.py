@@ -27,6 +27,16 @@ running_job: ContextVar[int | None] = ContextVar("django_jobs_running_job", defa
 """The id of the job that this thread or task is running, `None` outside a job."""
 
 
+def admin_path(job_id: int) -> str:
+    """Return the path of the job's page in the admin, "" where there is none."""
+    if not apps.is_installed("django.contrib.admin"):
+        return ""
+    try:
+        return reverse("admin:django_jobs_job_change", args=[job_id])
+    except NoReverseMatch:
+        return ""
+
+
 class JobHandle(Generic[R_co]):
     """One enqueued job, as its caller holds it.
 
@@ -63,12 +73,7 @@ class JobHandle(Generic[R_co]):
     @property
     def url(self) -> str:
         """The path of the job's page in the admin, empty where there is none."""
-        if self.id is None or not apps.is_installed("django.contrib.admin"):
-            return ""
-        try:
-            return reverse("admin:django_jobs_job_change", args=[self.id])
-        except NoReverseMatch:
-            return ""
+        return "" if self.id is None else admin_path(self.id)
 
     @property
     def result(self) -> R_co:

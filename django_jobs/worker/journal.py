@@ -9,14 +9,18 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
+from django.conf import settings as django_settings
 from django.db import close_old_connections, connections
+from django.urls import set_script_prefix
 
 from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.engines.base import ClaimedJob
+from django_jobs.handles import admin_path
 from django_jobs.signals import job_finished, job_started
 from django_jobs.states import RunOutcome, State, Transition
 from django_jobs.worker.leftovers import clear_away
@@ -27,6 +31,9 @@ FOLD_ABOVE = 400
 """Events in a second; a job has two of them, so this is 200 jobs."""
 
 SECOND = 1.0
+
+ANY_ID = 9_007_199_254_740_993
+"""A job's number that stands in no address by chance."""
 
 
 class Start(NamedTuple):
@@ -210,9 +217,27 @@ def _trouble(event: End) -> tuple[int, str, str]:
     problem = f"{_short(transition.error.type)}: {transition.error.message}".rstrip(": ")
     if transition.to is State.FAILED:
         count = f"{claimed.attempt} attempt{'s' if claimed.attempt > 1 else ''}"
-        return logging.ERROR, "failed", f"failed after {count}: {problem}"
+        page = _page(claimed.id)
+        return logging.ERROR, "failed", f"failed after {count}: {problem}  {page}".rstrip()
     tries = f"attempt {claimed.attempt}/{claimed.max_attempts}"
     return logging.WARNING, "retried", f"{tries} failed: {problem}  retry {_when(transition)}"
+
+
+def _page(job_id: int) -> str:
+    """Return the path of the job's page in the admin, "" where there is none."""
+    before, found, after = _any_page().partition(str(ANY_ID))
+    return f"{before}{job_id}{after}" if found else ""
+
+
+@cache
+def _any_page() -> str:
+    """Return the path of the page of job `ANY_ID`: an address is resolved once in a process."""
+    try:
+        if django_settings.FORCE_SCRIPT_NAME:  # Django sets it for the main thread only
+            set_script_prefix(django_settings.FORCE_SCRIPT_NAME)
+        return admin_path(ANY_ID)
+    except Exception:  # noqa: BLE001 - the project's URLs may break; the line must be written
+        return ""
 
 
 def _when(transition: Transition) -> str:

@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 
 import pytest
+from django.urls import set_script_prefix
 
 from django_jobs import signals
 from django_jobs.states import (
@@ -17,6 +18,7 @@ from django_jobs.states import (
     TimedOut,
     after_run,
 )
+from django_jobs.worker import journal as journal_module
 from django_jobs.worker.journal import FOLD_ABOVE, End, Folding, Journal, Start, log
 from tests.worker.making import claimed, until
 
@@ -48,10 +50,18 @@ def end(outcome=None, number=1, *, fenced=False, result="", **changes):
         (
             end(Raised(ERROR), attempt=4),
             "ERROR",
-            "add #1 failed after 4 attempts: NoStock: no shoes",
+            "add #1 failed after 4 attempts: NoStock: no shoes  /admin/django_jobs/job/1/change/",
         ),
-        (end(Raised(ERROR)), "ERROR", "add #1 failed after 1 attempt: NoStock: no shoes"),
-        (end(TimedOut(ERROR)), "ERROR", "add #1 failed after 1 attempt: NoStock: no shoes"),
+        (
+            end(Raised(ERROR), number=3),
+            "ERROR",
+            "add #3 failed after 1 attempt: NoStock: no shoes  /admin/django_jobs/job/3/change/",
+        ),
+        (
+            end(TimedOut(ERROR)),
+            "ERROR",
+            "add #1 failed after 1 attempt: NoStock: no shoes  /admin/django_jobs/job/1/change/",
+        ),
         (end(Snoozed(Later(90))), "INFO", "add #1 snoozed, runs again in 90 s"),
         (end(Stopped("sold out")), "INFO", "add #1 cancelled: sold out"),
         (end(Stopped()), "INFO", "add #1 cancelled"),
@@ -67,6 +77,47 @@ def test_every_event_has_its_sentence(event, level, text, caplog, said):
     log(event)
     assert said() == [text]
     assert caplog.records[0].levelname == level
+
+
+@pytest.fixture
+def addresses_anew():
+    """Forget the address of the admin, before the test and after it."""
+    journal_module._any_page.cache_clear()
+    yield
+    journal_module._any_page.cache_clear()
+    set_script_prefix("/")
+
+
+@pytest.mark.usefixtures("addresses_anew")
+@pytest.mark.parametrize("urls", ["tests.empty_urls", "tests.there_is_no_such_module"])
+def test_without_a_page_in_the_admin_a_failure_names_none(urls, said, settings):
+    settings.ROOT_URLCONF = urls
+    log(end(Raised(ERROR)))
+    assert said() == ["add #1 failed after 1 attempt: NoStock: no shoes"]
+
+
+@pytest.mark.usefixtures("addresses_anew")
+def test_the_page_of_a_failed_job_stands_under_the_projects_script_name(said, settings):
+    settings.FORCE_SCRIPT_NAME = "/shop1/"
+    log(end(Raised(ERROR), number=7))
+    assert said()[0].endswith("  /shop1/admin/django_jobs/job/7/change/")
+
+
+@pytest.mark.usefixtures("addresses_anew")
+def test_the_address_of_the_admin_is_resolved_once(said, monkeypatch):
+    asked = []
+
+    def admin_path(job_id):
+        asked.append(job_id)
+        return f"/a/{job_id}/"
+
+    monkeypatch.setattr(journal_module, "admin_path", admin_path)
+    for number in (1, 2, 3):
+        log(end(Raised(ERROR), number=number))
+    log(end(Raised(ERROR, Later(9.0)), number=4))
+    assert [text.rpartition("  ")[2] for text in said()[:3]] == ["/a/1/", "/a/2/", "/a/3/"]
+    assert "/a/" not in said()[3]
+    assert len(asked) == 1
 
 
 def test_a_retry_at_an_instant_says_when(said, frozen_clock):
