@@ -1,5 +1,6 @@
 """The state of everything in a few bounded queries: counts, queues, workers. Only reads."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,6 +39,22 @@ class WorkerSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """The ready jobs of some queues: how many, in words, and since when the oldest waits.
+
+    Past the cap it is the oldest of those that were counted.
+    """
+
+    waiting: str
+    oldest: datetime | None
+
+    @property
+    def capped(self) -> bool:
+        """Whether there are more than were counted."""
+        return self.waiting.endswith("+")
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """Counts as (word, number in words), queues by name, workers by name."""
 
@@ -49,6 +66,14 @@ class Summary:
 def summarise(alias: str, now: datetime) -> Summary:
     """Return the state of the jobs database `alias` at `now`."""
     return Summary(_counts(alias), _queues(alias, now), _workers(alias, now))
+
+
+def backlog(alias: str, queues: Collection[str]) -> Backlog:
+    """Return what waits in `queues` (none: in all), reading no more rows than the cap."""
+    ready = Job.objects.using(alias).filter(state=State.READY).order_by()
+    ready = ready.filter(queue__in=queues) if queues else ready
+    found = ready[: CAP + 1].aggregate(number=Count("id"), oldest=Min("run_at"))
+    return Backlog(_capped(found["number"]), found["oldest"])
 
 
 def unserved(alias: str, now: datetime) -> list[str]:

@@ -6,17 +6,20 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
-from django_jobs import enqueue, enqueue_many
+from django_jobs import clock, enqueue, enqueue_many, summary
 from django_jobs.management.commands import runworker
 from django_jobs.models import Job, Worker
 from django_jobs.states import State
 from django_jobs.worker import console, startup
+from django_jobs.worker.options import WorkerOptions
+from tests.factories import JobFactory
 from tests.jobs import add, fail_for_good
 from tests.worker.making import DEADLINE, until
 
@@ -71,8 +74,9 @@ def test_it_says_what_it_is_and_what_its_jobs_do(run):
     assert lines[1].startswith("queues    default, mail")
     assert lines[2].startswith("threads   3")
     assert lines[3] == "schedules 0"
-    assert lines[4].startswith("Ctrl-C finishes running jobs (30 s)")
-    text = "\n".join(lines[5:])
+    assert lines[4].startswith("waiting   2  oldest ")
+    assert lines[5].startswith("Ctrl-C finishes running jobs (30 s)")
+    text = "\n".join(lines[6:])
     assert "event=successful" in text
     assert "event=failed" in text
     assert "no way" in text
@@ -81,10 +85,53 @@ def test_it_says_what_it_is_and_what_its_jobs_do(run):
 
 def test_json_lines_are_json(run):
     enqueue(add, 2, 3)
-    lines = output(run("--burst", "--log-format", "json")).splitlines()[5:]
+    lines = output(run("--burst", "--log-format", "json")).splitlines()[6:]
     events = [json.loads(line) for line in lines]
     assert [event.get("event") for event in events] == ["started", "successful"]
     assert events[1]["job_name"] == "tests.jobs.add"
+
+
+def banner_line(start, **values):
+    """Return the line of the banner that begins with `start`."""
+    (line,) = [text for text in console.banner(WorkerOptions(**values)) if text.startswith(start)]
+    return line
+
+
+@pytest.mark.django_db
+def test_the_banner_says_what_waits_in_the_worker_s_queues(frozen_clock):
+    assert banner_line("waiting") == "waiting   nothing"
+    for queue, seconds in (("mail", 12), ("mail", 5), ("default", 3700)):
+        JobFactory(queue=queue, run_at=clock.now() - timedelta(seconds=seconds))
+    assert banner_line("waiting") == "waiting   3  oldest 1 h 1 min"
+    assert banner_line("waiting", queues=("mail",)) == "waiting   2  oldest 12 s"
+    assert banner_line("waiting", queues=("reports",)) == "waiting   nothing"
+
+
+@pytest.mark.django_db
+def test_the_banner_counts_a_long_line_to_an_end(frozen_clock, monkeypatch):
+    monkeypatch.setattr(summary, "CAP", 2)
+    JobFactory.create_batch(4, run_at=clock.now() - timedelta(seconds=12))
+    assert banner_line("waiting") == "waiting   2+  oldest 12 s or more"
+
+
+@pytest.mark.django_db
+def test_a_job_that_is_ready_by_a_clock_ahead_of_ours_is_not_of_negative_age(frozen_clock):
+    JobFactory(run_at=clock.now() + timedelta(seconds=3))
+    assert banner_line("waiting") == "waiting   1  oldest 0 s"
+
+
+@pytest.mark.django_db
+def test_the_banner_is_short_and_its_columns_are_aligned(monkeypatch):
+    monkeypatch.setattr(console.registry, "definitions", list)
+    lines = console.banner(WorkerOptions(queues=("default", "mail"), processes=2))
+    assert len(lines) == 7
+    assert [line[:10] for line in lines[1:5]] == [
+        "queues    ",
+        "threads   ",
+        "schedules ",
+        "waiting   ",
+    ]
+    assert lines[1].index("jobs known  0") == lines[2].index("async       100")
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])

@@ -4,7 +4,7 @@ import pytest
 
 from django_jobs import clock, summary
 from django_jobs.models import Job
-from django_jobs.summary import summarise, unserved, with_error
+from django_jobs.summary import backlog, summarise, unserved, with_error
 from tests.conftest import NOON
 from tests.factories import JobFactory, QueueFactory, WorkerFactory
 
@@ -95,3 +95,27 @@ def test_a_summary_needs_few_queries(django_assert_max_num_queries):
         WorkerFactory()
     with django_assert_max_num_queries(10):
         summarise("default", NOON)
+
+
+@pytest.mark.parametrize(
+    ("queues", "waiting", "age"),
+    [((), "3", 20), (["mail"], "2", 11), (["mail", "reports"], "2", 11), (["reports"], "0", None)],
+)
+def test_the_backlog_is_what_waits_in_the_queues_that_are_asked_for(queues, waiting, age):
+    for queue, minutes in (("mail", 11), ("mail", 1), ("default", 20)):
+        JobFactory(queue=queue, run_at=NOON - timedelta(minutes=minutes))
+    JobFactory(queue="mail", scheduled=True)
+    JobFactory(queue="mail", running=True)
+    oldest = None if age is None else NOON - timedelta(minutes=age)
+    found = backlog("default", queues)
+    assert (found.waiting, found.oldest, found.capped) == (waiting, oldest, False)
+
+
+def test_a_backlog_is_counted_to_the_cap_in_one_query(monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr(summary, "CAP", 2)
+    JobFactory.create_batch(4)
+    with django_assert_num_queries(1) as queries:
+        found = backlog("default", [])
+    assert (found.waiting, found.capped) == ("2+", True)
+    assert "LIMIT 3" in queries[0]["sql"]
+    assert "args" not in queries[0]["sql"]

@@ -14,8 +14,9 @@ from django.db import connections
 
 from django_jobs import __version__, clock, registry
 from django_jobs.conf import get_settings
-from django_jobs.display import ago
+from django_jobs.display import ago, duration
 from django_jobs.models import Schedule
+from django_jobs.summary import backlog
 from django_jobs.worker.options import WorkerOptions
 
 FORMATS = ("text", "keyvalue", "json")
@@ -123,6 +124,7 @@ def banner(options: WorkerOptions) -> list[str]:
         f"queues    {queues:<24} jobs known  {len(known)}" + (f"  ({names})" if names else ""),
         f"threads   {threads!s:<24} async       {options.async_slots}",
         f"schedules {_schedules()}",
+        f"waiting   {_waiting(options)}",
         (
             f"Ctrl-C finishes running jobs ({options.grace:g} s), "
             "a second Ctrl-C returns them to the queue."
@@ -148,6 +150,16 @@ def _schedules() -> str:
         away = ago(first.next_run_at, clock.now())
         text += f"  next: {first.name} {local:%H:%M} {first.timezone} ({away})"
     return text
+
+
+def _waiting(options: WorkerOptions) -> str:
+    """Return how many ready jobs there are, and for how long the oldest has been ready."""
+    found = backlog(get_settings().DATABASE, options.queues)
+    if found.oldest is None:
+        return "nothing"
+    age = max((clock.now() - found.oldest).total_seconds(), 0.0)
+    more = " or more" if found.capped else ""
+    return f"{found.waiting}  oldest {duration(round(age))}{more}"
 
 
 def _database() -> str:
