@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Max, Min, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
 
 from django_jobs.conf import get_settings
 from django_jobs.models import Claim, Job, JobRun, Queue, Worker
@@ -74,6 +74,17 @@ def backlog(alias: str, queues: Collection[str]) -> Backlog:
     ready = ready.filter(queue__in=queues) if queues else ready
     found = ready[: CAP + 1].aggregate(number=Count("id"), oldest=Min("run_at"))
     return Backlog(_capped(found["number"]), found["oldest"])
+
+
+def scheduled(alias: str, queues: Collection[str]) -> str:
+    """Return in words how many jobs are scheduled in `queues` (none: in all).
+
+    No index has their queues: no more rows than the cap are read, of whatever queue.
+    """
+    rows = Job.objects.using(alias).filter(state=State.SCHEDULED).order_by()[: CAP + 1]
+    served = Q(queue__in=queues) if queues else Q(id__isnull=False)
+    found = rows.aggregate(seen=Count("id"), served=Count("id", filter=served))
+    return f"{min(found['served'], CAP):,}" + ("+" if found["seen"] > CAP else "")
 
 
 def unserved(alias: str, now: datetime) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
 
@@ -330,6 +331,47 @@ def test_for_collectors_a_line_is_an_object():
         "job_id": 1,
         "message": "add #1 started",
     }
+
+
+class Screen(StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@contextmanager
+def unprepared(monkeypatch):
+    """Take the handlers of the loggers away, as in a project that configures none."""
+    logger = logging.getLogger("django_jobs")
+    with monkeypatch.context() as patch:
+        for one in (logging.getLogger(), logger):
+            patch.setattr(one, "handlers", [])
+        patch.setattr(logger, "propagate", logger.propagate)
+        patch.delenv(console.FORMAT_VARIABLE, raising=False)
+        level = logger.level
+        yield
+        logger.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("log_format", "stream", "watched"),
+    [
+        (None, Screen(), True),
+        ("text", Screen(), True),
+        ("keyvalue", Screen(), False),
+        ("json", Screen(), False),
+        (None, StringIO(), False),
+        ("text", StringIO(), False),
+    ],
+)
+def test_people_watch_where_lines_for_people_go_to_a_terminal(
+    log_format, stream, watched, monkeypatch
+):
+    with unprepared(monkeypatch):
+        assert not console.on_terminal()
+        console.prepare_logging(log_format, stream)
+        assert console.on_terminal() is watched
 
 
 def test_logging_that_a_project_has_set_up_is_left_alone(monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 
 from django_jobs import clock, summary
 from django_jobs.models import Job
-from django_jobs.summary import backlog, summarise, unserved, with_error
+from django_jobs.summary import backlog, scheduled, summarise, unserved, with_error
 from tests.conftest import NOON
 from tests.factories import JobFactory, QueueFactory, WorkerFactory
 
@@ -117,5 +117,24 @@ def test_a_backlog_is_counted_to_the_cap_in_one_query(monkeypatch, django_assert
     with django_assert_num_queries(1) as queries:
         found = backlog("default", [])
     assert (found.waiting, found.capped) == ("2+", True)
+    assert "LIMIT 3" in queries[0]["sql"]
+    assert "args" not in queries[0]["sql"]
+
+
+def test_scheduled_jobs_are_counted_in_the_queues_that_are_asked_for():
+    for queue in ("mail", "mail", "default"):
+        JobFactory(queue=queue, scheduled=True)
+    JobFactory(queue="mail", waiting=True)
+    assert [scheduled("default", queues) for queues in ((), ["mail"], ["x"])] == ["3", "2", "0"]
+
+
+def test_scheduled_jobs_are_looked_at_no_further_than_the_cap(
+    monkeypatch, django_assert_num_queries
+):
+    monkeypatch.setattr(summary, "CAP", 2)
+    JobFactory.create_batch(4, scheduled=True)
+    assert scheduled("default", ["x"]) == "0+"
+    with django_assert_num_queries(1) as queries:
+        assert scheduled("default", []) == "2+"
     assert "LIMIT 3" in queries[0]["sql"]
     assert "args" not in queries[0]["sql"]

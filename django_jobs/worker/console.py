@@ -110,6 +110,16 @@ def prepare_logging(log_format: str | None = None, stream: TextIO | None = None)
     logger.propagate = False
 
 
+def on_terminal() -> bool:
+    """Say whether people watch: our lines are in their form, and go to a terminal."""
+    return any(
+        isinstance(handler, logging.StreamHandler)
+        and isinstance(handler.formatter, TerminalFormatter)
+        and handler.stream.isatty()
+        for handler in logging.getLogger("django_jobs").handlers
+    )
+
+
 def banner(options: WorkerOptions) -> list[str]:
     """Return the lines that a worker prints when it starts."""
     known = [definition.name for definition in registry.definitions()]

@@ -7,7 +7,7 @@ seconds later hand back everything still held, so that a late end is fenced.
 
 import logging
 import os
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable, MutableSequence, Sequence
 
 from django.db import connections
 
@@ -17,9 +17,11 @@ from django_jobs.context import Ask
 from django_jobs.engines import engine_class
 from django_jobs.engines.base import Engine, WorkerCard
 from django_jobs.services import Service, all_services
+from django_jobs.worker.console import on_terminal
 from django_jobs.worker.exits import CLEAN, CRASHED, FORCED
 from django_jobs.worker.holdings import Holdings
 from django_jobs.worker.housekeeper import Housekeeper
+from django_jobs.worker.idling import Idling
 from django_jobs.worker.journal import Journal
 from django_jobs.worker.links import Link
 from django_jobs.worker.listening import Ear
@@ -52,6 +54,7 @@ class WorkerProcess:
         self._orphaned = orphaned
         self._stop_count = 0
         slots = options.threads + options.async_slots
+        cells = [0] * Board.size(slots) if cells is None else cells
         self._outage = Outage(settings.LEASE, patience=0.0 if alone else 30.0)
         self._holdings = Holdings(settings.LEASE)
         self._journal = Journal()
@@ -59,14 +62,14 @@ class WorkerProcess:
             options,
             Link(f"django_jobs {self.name} coordinator", self._outage),
             self._holdings,
-            Board(cells if cells is not None else [0] * Board.size(slots), slots),
+            Board(cells, slots),
             self._journal,
         )
         self._housekeeper = Housekeeper(
             Link(f"django_jobs {self.name} housekeeper", self._outage),
             self._holdings,
             self._card(),
-            self._services(),
+            self._services(cells),
             on_ready=self._wake,
             every_tick=self._look_around,
         )
@@ -193,8 +196,13 @@ class WorkerProcess:
             version=os.environ.get("DJANGO_JOBS_VERSION", __version__)[:64],
         )
 
-    def _services(self) -> list[Service]:
-        return all_services() if self._alone else []
+    def _services(self, cells: Sequence[int]) -> list[Service]:
+        if not self._alone:
+            return []
+        services = all_services()
+        if on_terminal():
+            services.append(Idling(self.options.queues, [cells]))
+        return services
 
 
 def keep_connections() -> None:

@@ -23,9 +23,11 @@ from django_jobs.services import all_services
 from django_jobs.services.rescuer import report
 from django_jobs.states import State
 from django_jobs.worker.child import run_child
+from django_jobs.worker.console import on_terminal
 from django_jobs.worker.exits import CLEAN, CRASHED, FORCED, HURRY, IN_ORDER, STOPS
 from django_jobs.worker.holdings import Holdings
 from django_jobs.worker.housekeeper import Housekeeper
+from django_jobs.worker.idling import Idling
 from django_jobs.worker.links import Link
 from django_jobs.worker.options import WorkerOptions
 from django_jobs.worker.outages import Outage
@@ -70,11 +72,14 @@ class Supervisor:
         self._children = [
             Child(number, RawArray("q", Board.size(slots))) for number in range(options.processes)
         ]
+        services = all_services()
+        if on_terminal():
+            services.append(Idling(options.queues, [child.cells for child in self._children]))
         self._housekeeper = Housekeeper(
             Link(f"django_jobs {options.worker_name()} supervisor", Outage(settings.LEASE)),
             Holdings(settings.LEASE),
             None,
-            all_services(),
+            services,
             on_ready=lambda: None,
             every_tick=lambda: None,
         )
