@@ -133,6 +133,10 @@ def test_the_banner_is_short_and_its_columns_are_aligned(monkeypatch):
         "waiting   ",
     ]
     assert lines[1].index("jobs known  0") == lines[2].index("async       100")
+    assert "reload" not in "".join(lines)
+    lines = console.banner(WorkerOptions(processes=2), reloads=True)
+    assert len(lines) == 7
+    assert lines[2].endswith("async       100  reload on")
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])

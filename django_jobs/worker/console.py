@@ -120,7 +120,7 @@ def on_terminal() -> bool:
     )
 
 
-def banner(options: WorkerOptions) -> list[str]:
+def banner(options: WorkerOptions, *, reloads: bool = False) -> list[str]:
     """Return the lines that a worker prints when it starts."""
     known = [definition.name for definition in registry.definitions()]
     names = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "")
@@ -128,11 +128,12 @@ def banner(options: WorkerOptions) -> list[str]:
     threads = (
         f"{options.processes} × {options.threads}" if options.processes > 1 else options.threads
     )
+    reload = "  reload on" if reloads else ""
     name = options.worker_name()
     lines = [
         f"django_jobs {__version__} · Django {django.get_version()} · {_database()} · worker {name}",
         f"queues    {queues:<24} jobs known  {len(known)}" + (f"  ({names})" if names else ""),
-        f"threads   {threads!s:<24} async       {options.async_slots}",
+        f"threads   {threads!s:<24} async       {options.async_slots}{reload}",
         f"schedules {_schedules()}",
         f"waiting   {_waiting(options)}",
         (

@@ -2,10 +2,10 @@
 
 import argparse
 import logging
-import signal
 import threading
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
@@ -18,6 +18,7 @@ from django_jobs.worker.console import FORMATS, banner, prepare_logging
 from django_jobs.worker.exits import MISCONFIGURED, end_process
 from django_jobs.worker.options import WorkerOptions, default_threads
 from django_jobs.worker.process import WorkerProcess
+from django_jobs.worker.reloading import Reloader, follow, heed
 from django_jobs.worker.startup import await_database, await_tables
 from django_jobs.worker.supervisor import Supervisor
 
@@ -53,27 +54,46 @@ class Command(BaseCommand):
         parser.add_argument(
             "--no-wait", action="store_true", help="Do not wait for the database or its tables."
         )
+        parser.add_argument(
+            "--reload",
+            action=argparse.BooleanOptionalAction,
+            help="Start anew when code changes (default: with DEBUG, on a terminal).",
+        )
 
     def handle(self, **given: Any) -> None:
-        """Run the worker."""
+        """Run the worker, or watch over another process that does."""
         prepare_logging(given["log_format"])
         options = self._options(given)
+        watched = follow()
+        if not watched and self._reloads(options, wanted=given["reload"]):
+            connections.close_all()
+            reloader = Reloader()
+            heed(reloader.request_stop, watched=False)
+            end_process(reloader.run())
+            return
         self._stopped_while_waiting = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stopped_while_waiting.set())
+        heed(self._stopped_while_waiting.set, watched=watched)
         if not self._is_ready(0.0 if given["no_wait"] else WAIT):
             raise CommandError("The worker did not start.", returncode=MISCONFIGURED)
         _sync_schedules()
-        for line in banner(options):
+        for line in banner(options, reloads=watched):
             self.stdout.write(line)
         self.stdout.flush()
         worker = Supervisor(options) if options.processes > 1 else WorkerProcess(options)
-        signal.signal(signal.SIGTERM, lambda *_: worker.request_stop())
-        signal.signal(signal.SIGINT, lambda *_: worker.request_stop())
+        heed(worker.request_stop, watched=watched)
         if self._stopped_while_waiting.is_set():
             worker.request_stop()
         connections.close_all()
         end_process(worker.run())
+
+    def _reloads(self, options: WorkerOptions, *, wanted: bool | None) -> bool:
+        endless = not options.burst and options.max_jobs is None
+        if wanted and not endless:
+            text = "--reload goes with neither --burst nor --max-jobs."
+            raise CommandError(text, returncode=MISCONFIGURED)
+        if wanted is not None:
+            return wanted
+        return endless and django_settings.DEBUG and self.stdout.isatty()
 
     def _options(self, given: dict[str, Any]) -> WorkerOptions:
         settings = get_settings()

@@ -110,7 +110,7 @@ class Command(BaseCommand):
         static = [] if settings.DEBUG else ["--insecure"]  # runserver then serves the style, too
         here = {"BASE_URL": f"http://{HOST}:{port}"}
         with self._children(here) as children, contextlib.suppress(Stopped):
-            children.start("worker", "runworker")
+            children.start("worker", "runworker", "--no-reload")
             children.start(
                 "web server",
                 "runserver",
