@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from django_jobs.declarations import cron, every
     from django_jobs.definitions import job
     from django_jobs.enqueueing import aenqueue, aenqueue_many, enqueue, enqueue_many
-    from django_jobs.exceptions import Cancel, JobError, NonRetriable, RetryAfter, Snooze
+    from django_jobs.exceptions import (
+        Cancel,
+        JobError,
+        NonRetriable,
+        RetryAfter,
+        Snooze,
+        StepFailed,
+    )
     from django_jobs.retries import Backoff
     from django_jobs.states import State
 
@@ -27,6 +34,7 @@ _PLACES = {
     "RetryAfter": "exceptions",
     "Snooze": "exceptions",
     "State": "states",
+    "StepFailed": "exceptions",
     "aenqueue": "enqueueing",
     "aenqueue_many": "enqueueing",
     "cron": "declarations",
@@ -45,6 +53,7 @@ __all__ = [
     "RetryAfter",
     "Snooze",
     "State",
+    "StepFailed",
     "aenqueue",
     "aenqueue_many",
     "cron",

@@ -14,6 +14,7 @@ from functools import cached_property
 from django_jobs import clock
 from django_jobs.masking import mask_text
 from django_jobs.serializers import clean_text
+from django_jobs.steps import Steps, current_step
 
 LOG_LINES = 1000
 LOG_BYTES = 64 * 1024
@@ -45,8 +46,8 @@ class JobContext:
 
     Attributes: `job_id` (int, `None` outside a worker), `name` (the definition's name),
     `queue`, `attempt` (1 at the first run), `max_attempts` and `planned_at` (the planned time of
-    the schedule that the job stands for, aware, in UTC; `None` for every other job). For the
-    worker: `find_secrets` (how to find the texts to mask), `obeyed` (the reason that `should_stop()` gave), `settled` (the run has
+    the schedule that the job stands for, aware, in UTC; `None` for every other job), `step` (its
+    durable steps). For the worker: `find_secrets` (how to find the texts to mask), `obeyed` (the reason that `should_stop()` gave), `settled` (the run has
     ended) and `error` (what it raised).
     """
 
@@ -66,6 +67,7 @@ class JobContext:
         self.attempt = attempt
         self.max_attempts = max_attempts
         self.planned_at = planned_at
+        self.step = Steps(name)
         self.find_secrets: Callable[[], frozenset[str]] = frozenset
         self.obeyed: Ask | None = None
         self.settled = False
@@ -77,6 +79,16 @@ class JobContext:
         self._unwritten: deque[tuple[datetime, str]] = deque()
         self._tail: deque[str] = deque()
         self._tail_bytes = 0
+
+    @property
+    def idempotency_key(self) -> str:
+        """A text that is the same at every attempt of the step (or of the job, outside of steps).
+
+        Give it to others, such as a mail provider, who then do twice nothing that was asked twice.
+        """
+        job = self.name if self.job_id is None else self.job_id
+        step = current_step.get()
+        return f"{job}:{step}" if step else str(job)
 
     @classmethod
     def detached(cls, name: str) -> "JobContext":

@@ -47,6 +47,25 @@ class InvalidSchedule(JobError, ValueError):
         super().__init__(message)
 
 
+class InvalidStep(JobError, ValueError):
+    """A step cannot be there, or not under that name."""
+
+
+class StepFailed(JobError):
+    """A step of a job has used up its attempts, now or in an earlier run.
+
+    Attributes: `step` (its key), `error_type` (class of its newest exception) and `error` (the
+    first line of that one's message). A job may catch it, and do something else instead.
+    """
+
+    def __init__(self, step: str, error_type: str, error: str) -> None:
+        self.step, self.error_type, self.error = step, error_type, error
+        super().__init__(step, error_type, error)
+
+    def __str__(self) -> str:
+        return f'step "{self.step}" failed for good: {self.error_type}: {self.error}'
+
+
 class WaitTimeout(JobError, TimeoutError):
     """`wait()` ended before the job did."""
 

@@ -41,9 +41,13 @@ class OperationResult:
     refused: Mapping[int, str] = field(default_factory=dict)
 
 
-def retry(job_ids: Iterable[int]) -> OperationResult:
-    """Make finished jobs ready to run again, with all their attempts and their whole history."""
-    return _make_ready(job_ids, FINAL, "only a finished job can be retried")
+def retry(job_ids: Iterable[int], *, from_start: bool = False) -> OperationResult:
+    """Make finished jobs ready to run again, with all their attempts and their whole history.
+
+    Finished steps stay finished, unless it goes `from_start`.
+    """
+    otherwise = "only a finished job can be retried"
+    return _make_ready(job_ids, FINAL, otherwise, forget=from_start)
 
 
 def run_now(job_ids: Iterable[int]) -> OperationResult:
@@ -142,12 +146,15 @@ def is_paused(queue: Queue, now: datetime) -> bool:
     return queue.paused_until is None or queue.paused_until > now
 
 
-def _make_ready(job_ids: Iterable[int], pool: Collection[State], otherwise: str) -> OperationResult:
+def _make_ready(
+    job_ids: Iterable[int], pool: Collection[State], otherwise: str, *, forget: bool = False
+) -> OperationResult:
     ids = _whole_numbers(job_ids)
     alias = get_settings().DATABASE
     with transaction.atomic(using=alias):
         done, taken = _move_to_ready(alias, ids, _from(pool, State.READY))
         get_engine(alias).reopen(done)
+        get_engine(alias).forget_steps(done, finished=forget)
         refused = dict.fromkeys(taken, KEY_TAKEN)
         refused |= _reasons(alias, _rest(ids, done, taken), otherwise)
         _announce_jobs(alias, done)

@@ -52,6 +52,16 @@ class RunOutcome(StrEnum):
     RELEASED = "released"
 
 
+class StepState(StrEnum):
+    """How far a step of a job is."""
+
+    DONE = "done"
+    FAILED = "failed"
+    """It has used up its attempts; the job was told with `StepFailed`."""
+    RETRYING = "retrying"
+    SLEEPING = "sleeping"
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorRecord:
     """An exception, already reduced to text that is safe to store."""
@@ -84,10 +94,14 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """The function raised. Without `again` the job is final."""
+    """The function raised. Without `again` the job is final.
+
+    `charged`: an attempt of the job is used up; not when a step has attempts of its own.
+    """
 
     error: ErrorRecord
     again: Later | None = None
+    charged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +162,10 @@ def after_run(outcome: Outcome) -> Transition:  # noqa: C901, PLR0911 - one case
             return Transition(State.SUCCESSFUL, RunOutcome.SUCCESSFUL, result=result)
         case Raised(error, None):
             return Transition(State.FAILED, RunOutcome.FAILED, error=error)
-        case Raised(error, again):
-            return Transition(State.SCHEDULED, RunOutcome.RETRIED, again=again, error=error)
+        case Raised(error, again, charged):
+            return Transition(
+                State.SCHEDULED, RunOutcome.RETRIED, counts=charged, again=again, error=error
+            )
         case TimedOut(error, again):
             to = State.FAILED if again is None else State.SCHEDULED
             return Transition(to, RunOutcome.TIMED_OUT, again=again, error=error)

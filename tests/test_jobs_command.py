@@ -5,8 +5,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
-from django_jobs import operations
-from django_jobs.models import Job, JobLog, JobProgress, Queue
+from django_jobs import clock, operations
+from django_jobs.models import Job, JobLog, JobProgress, JobStep, Queue
 from django_jobs.states import State
 from tests.conftest import NOON
 from tests.factories import JobFactory, JobRunFactory, QueueFactory, WorkerFactory
@@ -193,7 +193,7 @@ def test_without_a_worker_the_status_says_how_to_start_one():
 
 
 def test_a_database_that_does_not_answer_is_told_without_a_traceback(monkeypatch):
-    def broken(_ids):
+    def broken(_ids, **_):
         raise DatabaseError("no such table: django_jobs_job\nLINE 1: …")
 
     monkeypatch.setattr(operations, "retry", broken)
@@ -209,3 +209,27 @@ def test_a_database_that_does_not_answer_is_told_without_a_traceback(monkeypatch
 def test_wrong_arguments_are_an_error(arguments):
     with pytest.raises(CommandError):
         run(*arguments)
+
+
+@pytest.mark.django_db
+def test_show_lists_the_steps_and_a_retry_can_forget_them():
+    job = JobFactory(failed=True, has_steps=True)
+    fields = {"job_id": job.pk, "finished_at": clock.now(), "claim_id": 1}
+    JobStep.objects.create(key="fetch", position=1, state="done", attempts=1, **fields)
+    JobStep.objects.create(
+        key="pay",
+        position=2,
+        state="failed",
+        attempts=4,
+        error_type="OSError",
+        error="no",
+        **fields,
+    )
+    lines = run("show", str(job.pk))
+    assert "step fetch: done after 1 call" in lines
+    assert "step pay: failed after 4 calls: OSError: no" in lines
+    run("retry", str(job.pk))
+    assert [step.key for step in JobStep.objects.all()] == ["fetch"]
+    Job.objects.update(state="FAILED", finished_at=clock.now())
+    run("retry", str(job.pk), "--from-start")
+    assert not JobStep.objects.exists()

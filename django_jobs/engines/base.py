@@ -14,9 +14,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_jobs.engines.schedules import ScheduleVerbs
+from django_jobs.engines.steps import StepVerbs
 from django_jobs.states import Later, RunOutcome, State, Transition
 
 
@@ -69,6 +71,7 @@ class ClaimedJob(NamedTuple):
     max_attempts: int
     lost_count: int
     planned_at: datetime | None = None
+    has_steps: bool = False
 
     @property
     def hold(self) -> Hold:
@@ -173,7 +176,7 @@ class Listener(ABC):
         """Close the connection."""
 
 
-class Engine(ScheduleVerbs):
+class Engine(ScheduleVerbs, StepVerbs):
     """All database work of the package, for one kind of database, on one connection."""
 
     STOP_ASKED = "!stop"
@@ -204,6 +207,11 @@ class Engine(ScheduleVerbs):
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:
         """Open a transaction, or join the caller's; a write transaction from its start."""
+
+    def undoable(self) -> AbstractContextManager[Any]:
+        """Open a transaction; inside the caller's a savepoint: if it fails, the caller may go on."""
+        inside = self.connection.in_atomic_block
+        return transaction.atomic(using=self.connection.alias) if inside else self.transaction()
 
     @abstractmethod
     def insert(self, jobs: Sequence[NewJob], now: datetime | None = None) -> list[Inserted]:

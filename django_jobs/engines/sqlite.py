@@ -5,7 +5,7 @@ Only the hot verbs are written anew; the rest is the portable engine's.
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,8 @@ from django_jobs.engines.lanes import LANES, Lane, in_turn
 from django_jobs.engines.orm import ORMEngine
 from django_jobs.engines.orm.claiming import Candidate, chosen
 from django_jobs.engines.orm.inserting import first_run_at
+from django_jobs.engines.orm.stepping import step_row, wake_at
+from django_jobs.engines.steps import StepRecord
 
 PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
 
@@ -156,7 +158,7 @@ class SQLiteEngine(ORMEngine):
         SET state = 'RUNNING', attempt = attempt + 1, claim_id = %s, started_at = %s
         WHERE id IN (SELECT value FROM json_each(%s)) AND state = 'READY'
         RETURNING id, claim_id, name, queue, priority, args, kwargs, attempt, max_attempts,
-            lost_count, planned_at
+            lost_count, planned_at, has_steps
     """
 
     def claim(  # noqa: PLR0913 - most of them by name only
@@ -188,6 +190,9 @@ class SQLiteEngine(ORMEngine):
 
     def _claimed(self, row: tuple[Any, ...]) -> ClaimedJob:
         job = ClaimedJob(*row)
+        if not job.has_steps and job.planned_at is None:
+            return job
+        job = job._replace(has_steps=bool(job.has_steps))
         if job.planned_at is None:
             return job
         naive = datetime.fromisoformat(str(job.planned_at))
@@ -319,6 +324,35 @@ class SQLiteEngine(ORMEngine):
         with self.transaction(), self.connection.cursor() as cursor:
             cursor.execute(self.CLOSE, (json.dumps(list(claim_ids)),))
             return int(cursor.rowcount)
+
+    MARK = "UPDATE django_jobs_job SET has_steps = 1 WHERE id = %s AND claim_id = %s"
+    SAVE_STEP = """
+        INSERT INTO django_jobs_job_step (
+            job_id, key, position, state, result, attempts, error_type, error, wake_at,
+            started_at, finished_at, claim_id)
+        SELECT id, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, claim_id FROM django_jobs_job
+        WHERE id = %s AND claim_id = %s
+        ON CONFLICT (job_id, key) DO UPDATE
+        SET position = excluded.position, state = excluded.state, result = excluded.result,
+            attempts = excluded.attempts, error_type = excluded.error_type,
+            error = excluded.error, wake_at = excluded.wake_at,
+            started_at = excluded.started_at, finished_at = excluded.finished_at,
+            claim_id = excluded.claim_id
+    """
+
+    def save_step(
+        self, hold: Hold, step: StepRecord, *, first: bool, now: datetime | None = None
+    ) -> datetime | None:
+        """Write a step while the job runs under the claim."""
+        now = self.at(now)
+        row = step_row(step, now)
+        row[7:10] = [self.stored(instant) for instant in row[7:10]]
+        around = self.transaction() if first else nullcontext()
+        with around, self.connection.cursor() as cursor:
+            if first:
+                cursor.execute(self.MARK, hold)
+            cursor.execute(self.SAVE_STEP, (*row, *hold))
+            return (wake_at(step, now) or now) if cursor.rowcount else None
 
     def stored(self, instant: datetime | None) -> str | None:
         """Return `instant` as Django stores it here: a naive text in the connection's zone."""

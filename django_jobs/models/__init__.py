@@ -7,6 +7,7 @@ hand, and no property writes.
 from django_jobs.models.fields import IdListField
 from django_jobs.models.jobs import Job, JobLog, JobProgress, JobRun
 from django_jobs.models.schedules import Schedule, Tick
+from django_jobs.models.steps import JobStep
 from django_jobs.models.workers import Claim, Queue, Worker
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "JobLog",
     "JobProgress",
     "JobRun",
+    "JobStep",
     "Queue",
     "Schedule",
     "Tick",

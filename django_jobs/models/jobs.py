@@ -59,6 +59,9 @@ class Job(models.Model):
     )
     schedule_id = models.BigIntegerField(null=True, help_text="The schedule that made it.")
     planned_at = models.DateTimeField(null=True, help_text="The planned time it stands for.")
+    has_steps = models.BooleanField(
+        default=False, db_default=False, help_text="Whether steps of it are on record."
+    )
     waiting_for = models.CharField(
         max_length=255, null=True, help_text="The event or job it waits for."
     )

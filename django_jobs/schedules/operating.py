@@ -5,7 +5,7 @@ the old rule.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -208,7 +208,7 @@ def _locked(name: str) -> Iterator[tuple[Engine, Schedule, datetime]]:
     engine = get_engine(get_settings().DATABASE)
     found = Schedule.objects.using(engine.connection.alias).filter(name=name)
     pk = found.values_list("pk", flat=True).first()
-    with _undone_if_refused(engine):
+    with engine.undoable():
         row = engine.lock_schedule(pk) if pk is not None else None
         if row is None:
             raise _not_found(name, engine.connection.alias)
@@ -220,12 +220,6 @@ def _not_found(name: str, alias: str) -> ScheduleNotFound:
     match = registry.nearest(name, names)
     hint = f' Did you mean "{match}"?' if match else ""
     return ScheduleNotFound(f'There is no schedule "{name}".{hint}')
-
-
-def _undone_if_refused(engine: Engine) -> AbstractContextManager[Any]:
-    """Return a transaction of our own; inside the caller's, a savepoint: the caller may go on."""
-    inside = engine.connection.in_atomic_block
-    return transaction.atomic(using=engine.connection.alias) if inside else engine.transaction()
 
 
 def _save(engine: Engine, row: Schedule, fields: Iterable[str]) -> None:

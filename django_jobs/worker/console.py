@@ -31,6 +31,7 @@ MARKS = {
     "fenced": "!",
     "cancelled": "‖",
     "snoozed": "◔",
+    "suspended": "◔",
     "on_time": "⏱",
     "caught_up": "⏱",
     "skipped": "⏱",

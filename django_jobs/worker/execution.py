@@ -20,17 +20,20 @@ from django_jobs.context import Ask, JobContext
 from django_jobs.engines.base import ClaimedJob
 from django_jobs.exceptions import (
     Cancel,
+    InvalidStep,
     NonRetriable,
     ResultNotStorable,
     ResultTooLarge,
     RetryAfter,
     Snooze,
+    StepFailed,
 )
 from django_jobs.handles import running_job
 from django_jobs.masking import secrets_in
 from django_jobs.retries import Backoff, as_seconds
 from django_jobs.serializers import dump_result, load
 from django_jobs.states import (
+    ErrorRecord,
     Interrupted,
     Later,
     Outcome,
@@ -40,6 +43,7 @@ from django_jobs.states import (
     Succeeded,
     TimedOut,
 )
+from django_jobs.steps import Steps
 from django_jobs.worker.failures import describe
 
 if TYPE_CHECKING:
@@ -49,7 +53,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django_jobs")
 
-FINAL_ERRORS = (NonRetriable, ResultNotStorable, ResultTooLarge)
+FINAL_ERRORS = (NonRetriable, ResultNotStorable, ResultTooLarge, StepFailed, InvalidStep)
 MIN_RETRY_AFTER, MAX_RETRY_AFTER = 1.0, 24 * 3600.0
 LONGEST_WAIT = 100 * 365 * 86400.0
 
@@ -64,7 +68,7 @@ class TimeLimitExceeded(Exception):
 
 def make_context(claimed: ClaimedJob) -> JobContext:
     """Return the context of a claimed job."""
-    return JobContext(
+    context = JobContext(
         claimed.name,
         job_id=claimed.id,
         queue=claimed.queue,
@@ -72,6 +76,15 @@ def make_context(claimed: ClaimedJob) -> JobContext:
         max_attempts=claimed.max_attempts,
         planned_at=claimed.planned_at,
     )
+    context.step = Steps(
+        claimed.name,
+        claimed.hold,
+        has_steps=claimed.has_steps,
+        judge=lambda error, attempts: _judge(error, attempts, context),
+        should_stop=context.should_stop,
+        log=context.log,
+    )
+    return context
 
 
 def run_sync(claimed: ClaimedJob, context: JobContext) -> Outcome:
@@ -80,6 +93,7 @@ def run_sync(claimed: ClaimedJob, context: JobContext) -> Outcome:
     An async job is run to its end, with its database work in this thread.
     """
     definition = registry.get(claimed.name)
+    context.step.depth = len(connections[get_settings().DATABASE].atomic_blocks)
     with _told_which_job(claimed):
         try:
             call = _call(definition, claimed, context)
@@ -191,7 +205,29 @@ def _told_which_job(claimed: ClaimedJob) -> Iterator[None]:
         running_job.reset(token)
 
 
+def _judge(
+    error: BaseException, attempts: int, context: JobContext
+) -> tuple[ErrorRecord, Later | None]:
+    """Return what to record of a step that failed, and when it is tried again."""
+    definition = registry.get(context.name)
+    record = describe(error, definition.name, context.secrets)
+    return record, _again(error, definition, context, attempts)
+
+
+def _interrupted(context: JobContext, definition: "Definition") -> Outcome | None:
+    """Return how a run ends that a step interrupted, whatever the function did about that."""
+    interruption = context.step.interruption
+    if interruption is None:
+        return None
+    if interruption.outcome is not None:
+        return interruption.outcome
+    assert context.obeyed is not None
+    return _stopped(context.obeyed, definition, context)
+
+
 def _returned(definition: "Definition", result: Any, context: JobContext) -> Outcome:
+    if (outcome := _interrupted(context, definition)) is not None:
+        return outcome
     if context.obeyed is not None:
         return _stopped(context.obeyed, definition, context)
     return Succeeded(dump_result(definition.name, result, get_settings().MAX_RESULT))
@@ -206,6 +242,8 @@ def _ending(error: BaseException, definition: "Definition", context: JobContext)
 
 
 def _raised(error: BaseException, definition: "Definition", context: JobContext) -> Outcome:
+    if (outcome := _interrupted(context, definition)) is not None:
+        return outcome
     if isinstance(error, Snooze):
         return Snoozed(_later(error.when))
     if isinstance(error, Cancel):
@@ -215,7 +253,7 @@ def _raised(error: BaseException, definition: "Definition", context: JobContext)
         return _stopped(told, definition, context)
     context.error = error
     record = describe(error, definition.name, context.secrets)
-    again = _again(error, definition, context)
+    again = _again(error, definition, context, context.attempt)
     # The traceback's frames hold the job's locals, and with them files and connections.
     traceback.clear_frames(error.__traceback__)
     return Raised(record, again)
@@ -230,11 +268,14 @@ def _stopped(ask: Ask, definition: "Definition", context: JobContext) -> Outcome
         f"Stopped after {definition.timeout:g} s (timeout). "
         "Raise timeout=, or split the work into steps."
     )
-    return TimedOut(describe(error, definition.name), _again(error, definition, context))
+    again = _again(error, definition, context, context.attempt)
+    return TimedOut(describe(error, definition.name), again)
 
 
-def _again(error: BaseException, definition: "Definition", context: JobContext) -> Later | None:
-    if context.attempt >= context.max_attempts:
+def _again(
+    error: BaseException, definition: "Definition", context: JobContext, attempt: int
+) -> Later | None:
+    if attempt >= context.max_attempts:
         return None
     if isinstance(error, (*FINAL_ERRORS, *definition.never_retry)):
         return None
@@ -244,18 +285,20 @@ def _again(error: BaseException, definition: "Definition", context: JobContext) 
         error, (*definition.retry_on, TimeLimitExceeded)
     ):
         return None
-    return Later(_wait(error, definition, context))
+    return Later(_wait(error, definition, context, attempt))
 
 
-def _wait(error: BaseException, definition: "Definition", context: JobContext) -> float:
+def _wait(
+    error: BaseException, definition: "Definition", context: JobContext, attempt: int
+) -> float:
     try:
-        return _bounded(as_seconds(definition.backoff(error, context.attempt)))
+        return _bounded(as_seconds(definition.backoff(error, attempt)))
     except BaseException as second:  # noqa: BLE001 - a user's function may raise anything
         # Not logger.exception(): the traceback shows the job's own exception, secrets included.
         record = describe(second, definition.name, context.secrets)
         text = "The backoff of %s raised; the default is used instead.\n%s"
         logger.error(text, definition.name, record.traceback)  # noqa: TRY400
-        return Backoff()(error, context.attempt)
+        return Backoff()(error, attempt)
 
 
 def _later(when: float | timedelta | datetime) -> Later:

@@ -204,6 +204,8 @@ def _sentence(event: End) -> tuple[int, str, str]:
         text = f"{event.seconds:.2f} s" + (f" -> {event.result}" if event.result else "")
     elif transition.outcome is RunOutcome.SNOOZED:
         text = f"snoozed, runs again {_when(transition)}"
+    elif transition.outcome is RunOutcome.SUSPENDED:
+        text = f"waits for {transition.event or 'an event'}, goes on {_when(transition)}"
     elif transition.outcome is RunOutcome.CANCELLED:
         text = f"cancelled: {transition.reason}".rstrip(": ")
     else:

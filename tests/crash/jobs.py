@@ -11,6 +11,7 @@ from pathlib import Path
 
 from django_jobs import JobContext, job
 from django_jobs.engines.orm.ticking import TickVerbs
+from django_jobs.models import Queue
 from tests.crash.conditions import until
 from tests.crash.ledger import VARIABLE, note
 
@@ -38,6 +39,22 @@ def effect(context: JobContext, seconds: float = 0.0) -> None:
     note("begin", context.job_id, context.attempt)
     time.sleep(seconds)
     note("end", context.job_id, context.attempt)
+
+
+@job
+def walk(context: JobContext, steps: int) -> None:
+    """Go through steps with effects outside and inside the database, by turns."""
+    for number in range(steps):
+        if number % 2:
+            context.step.atomic(f"book {number}", book, context.job_id, number)
+        else:
+            context.step.run(f"send {number}", note, "begin", context.job_id, number)
+        note("end", context.job_id, number)
+
+
+def book(job_id, number):
+    """Have an effect in the database."""
+    Queue.objects.create(name=f"{job_id}/{number}/{time.monotonic_ns()}")
 
 
 @job

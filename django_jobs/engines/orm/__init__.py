@@ -6,8 +6,11 @@ from django_jobs.engines.orm.inserting import Inserting
 from django_jobs.engines.orm.operating import Operating
 from django_jobs.engines.orm.reporting import Reporting
 from django_jobs.engines.orm.rescuing import Rescuing
+from django_jobs.engines.orm.stepping import Stepping
 from django_jobs.engines.orm.ticking import TickVerbs
 
 
-class ORMEngine(Inserting, Claiming, Finishing, Rescuing, Operating, Reporting, TickVerbs):
+class ORMEngine(
+    Inserting, Claiming, Finishing, Rescuing, Operating, Reporting, TickVerbs, Stepping
+):
     """All verbs, on any database that Django knows."""

@@ -173,6 +173,7 @@ def _claimed(job: Job, claim_id: int) -> ClaimedJob:
         job.max_attempts,
         job.lost_count,
         job.planned_at,
+        job.has_steps,
     )
 
 

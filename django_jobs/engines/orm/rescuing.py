@@ -8,7 +8,7 @@ from django.db.models import Q
 from django_jobs.engines.base import Hold, Pruned, Rescued
 from django_jobs.engines.endings import LOST_FINGERPRINT, WORKER_LOST, lost_text
 from django_jobs.engines.orm.rows import Rows
-from django_jobs.models import Claim, Job, JobLog, JobProgress, JobRun, Tick
+from django_jobs.models import Claim, Job, JobLog, JobProgress, JobRun, JobStep, Tick
 from django_jobs.states import FINAL, RunOutcome, State
 
 
@@ -116,7 +116,7 @@ class Rescuing(Rows):
             found = list(rows.values_list("pk", "state", "schedule_id"))
             doomed = [pk for pk, _, _ in found]
             self._note_ends((pk, state, owner) for pk, state, owner in found if owner is not None)
-            for records in (JobRun.objects, JobLog.objects, JobProgress.objects):
+            for records in (JobRun.objects, JobLog.objects, JobProgress.objects, JobStep.objects):
                 records.using(self.alias).filter(job_id__in=doomed).delete()
             self.jobs.filter(pk__in=doomed).delete()
         return Pruned(len(doomed), ids[-1] if len(ids) == limit else None)

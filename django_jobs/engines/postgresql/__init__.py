@@ -6,7 +6,8 @@ from django_jobs.engines.postgresql.inserting import Inserting
 from django_jobs.engines.postgresql.listening import Listening
 from django_jobs.engines.postgresql.operating import Operating
 from django_jobs.engines.postgresql.rescuing import Rescuing
+from django_jobs.engines.postgresql.stepping import Stepping
 
 
-class PostgreSQLEngine(Inserting, Claiming, Finishing, Rescuing, Operating, Listening):
+class PostgreSQLEngine(Inserting, Claiming, Finishing, Rescuing, Operating, Listening, Stepping):
     """All verbs on PostgreSQL (15 or newer)."""

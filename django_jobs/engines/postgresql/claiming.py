@@ -56,7 +56,7 @@ class Claiming(Session):
                 THEN candidate.id = leader.id ELSE candidate.lost_count = 0 END
             RETURNING job.id, job.claim_id, job.name, job.queue, job.priority, job.args::text,
                 job.kwargs::text, job.attempt, job.max_attempts, job.lost_count,
-                job.planned_at, candidate.turn, candidate.run_at
+                job.planned_at, job.has_steps, candidate.turn, candidate.run_at
         ), claim AS (
             INSERT INTO django_jobs_claim (id, worker, expires_at, job_ids, cancel_ids)
             SELECT number.id, %(worker)s,
@@ -66,7 +66,7 @@ class Claiming(Session):
             WHERE held.ids IS NOT NULL
         )
         SELECT id, claim_id, name, queue, priority, args, kwargs, attempt, max_attempts,
-            lost_count, planned_at
+            lost_count, planned_at, has_steps
         FROM taken ORDER BY turn, run_at, id
     """
 

@@ -17,7 +17,7 @@ from django_jobs.exceptions import JobError
 from django_jobs.management.arguments import instant, job_id, positive
 from django_jobs.management.schedules import ScheduleCommands
 from django_jobs.management.tables import write_facts, write_table
-from django_jobs.models import Job, JobLog, JobProgress, JobRun
+from django_jobs.models import Job, JobLog, JobProgress, JobRun, JobStep
 from django_jobs.operations import OperationResult
 from django_jobs.states import State
 from django_jobs.summary import summarise, with_error
@@ -37,6 +37,8 @@ class Command(ScheduleCommands):
         for name, text in ACTIONS.items():
             action = commands.add_parser(name, help=text)
             action.add_argument("ids", metavar="ID", type=job_id, nargs="+")
+            if name == "retry":
+                action.add_argument("--from-start", action="store_true", help="forget its steps")
             if name in ("cancel", "requeue"):
                 action.add_argument("--force", action="store_true", help="take it from its worker")
         pause = commands.add_parser("pause", help="start nothing of a queue")
@@ -95,15 +97,17 @@ class Command(ScheduleCommands):
         progress = JobProgress.objects.using(alias).filter(pk=job.pk).first()
         if progress:
             write_facts(self.stdout, [("progress", f"{progress} {progress.note}".rstrip())])
+        for step in JobStep.objects.using(alias).filter(job_id=job.pk):
+            self.stdout.write(f"step {step.key}: {step.summary}")
         for run in JobRun.objects.using(alias).filter(job=job.pk).order_by("id"):
             self._run(run)
         lines = JobLog.objects.using(alias).filter(job_id=job.pk).order_by("-id")[:100]
         for line in reversed(lines):
             self.stdout.write(f"  {line.at:%H:%M:%S} {line.line}")
 
-    def do_retry(self, ids: list[int], **_: Any) -> None:
+    def do_retry(self, ids: list[int], *, from_start: bool = False, **_: Any) -> None:
         """Retry finished jobs."""
-        self._report("retried", operations.retry(ids))
+        self._report("retried", operations.retry(ids, from_start=from_start))
 
     def do_cancel(self, ids: list[int], *, force: bool = False, **_: Any) -> None:
         """Cancel jobs."""

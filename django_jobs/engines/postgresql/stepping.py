@@ -1,0 +1,63 @@
+"""Steps: `save_step` in one statement, which is one round trip and one commit."""
+
+from datetime import datetime
+
+from django_jobs.engines.base import Hold
+from django_jobs.engines.postgresql.sessions import Session
+from django_jobs.engines.steps import StepRecord
+from django_jobs.serializers import clean_text
+
+
+class Stepping(Session):
+    """The verb that writes steps."""
+
+    FENCE = """SELECT id FROM django_jobs_job
+            WHERE id = %(job)s AND claim_id = %(claim)s FOR NO KEY UPDATE"""
+    FENCE_FIRST = """UPDATE django_jobs_job SET has_steps = true
+            WHERE id = %(job)s AND claim_id = %(claim)s RETURNING id"""
+    SAVE_STEP = """
+        WITH fence AS (
+            {fence}
+        ), moment AS (
+            SELECT coalesce(%(now)s::timestamptz, statement_timestamp()) AS now
+        )
+        INSERT INTO django_jobs_job_step AS step (
+            job_id, key, position, state, result, attempts, error_type, error, wake_at,
+            started_at, finished_at, claim_id)
+        SELECT fence.id, %(key)s, %(position)s, %(state)s, %(result)s::jsonb, %(attempts)s,
+            %(error_type)s, %(error)s,
+            coalesce(%(wake_at)s::timestamptz, now + %(delay)s::float8 * interval '1 second'),
+            now - %(began_ago)s::float8 * interval '1 second', now, %(claim)s
+        FROM fence, moment
+        ON CONFLICT (job_id, key) DO UPDATE
+        SET position = excluded.position, state = excluded.state, result = excluded.result,
+            attempts = excluded.attempts, error_type = excluded.error_type,
+            error = excluded.error, wake_at = excluded.wake_at,
+            started_at = excluded.started_at, finished_at = excluded.finished_at,
+            claim_id = excluded.claim_id
+        RETURNING coalesce(step.wake_at, step.finished_at)
+    """
+
+    def save_step(
+        self, hold: Hold, step: StepRecord, *, first: bool, now: datetime | None = None
+    ) -> datetime | None:
+        """Write a step while the job runs under the claim."""
+        wake = step.wake
+        params = {
+            "job": hold.job_id,
+            "claim": hold.claim_id,
+            "key": step.key,
+            "position": step.position,
+            "state": step.state.value,
+            "result": step.result,
+            "attempts": step.attempts,
+            "error_type": clean_text(step.error_type)[:255],
+            "error": clean_text(step.error)[:255],
+            "wake_at": wake.instant if wake else None,
+            "delay": wake.seconds if wake and not wake.instant else None,
+            "began_ago": step.began_ago,
+            "now": now,
+        }
+        fence = self.FENCE_FIRST if first else self.FENCE
+        rows = self.rows(self.SAVE_STEP.format(fence=fence), params)
+        return rows[0][0] if rows else None

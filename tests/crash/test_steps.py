@@ -1,0 +1,53 @@
+"""Workers killed at any moment of jobs that consist of steps: finished steps never run again."""
+
+import random
+from collections import Counter
+
+from django_jobs import enqueue_many
+from django_jobs.models import Job, JobStep, Queue
+from django_jobs.states import State
+from tests.crash.conditions import say, until
+from tests.crash.invariants import drained, unfinished
+from tests.crash.jobs import walk
+from tests.crash.processes import kill
+
+JOBS = 30
+STEPS = 20
+KILLS = 12
+
+
+def test_finished_steps_never_run_again_however_often_workers_are_killed(workers, ledger, profile):
+    profile(MAX_LOST=100)
+    tree = workers("--processes", "2", "--threads", "2").ready(2)
+    ids = {handle.id for handle in enqueue_many(walk, [(STEPS,)] * JOBS)}
+    dice, kills = random.Random(7), 0
+    while kills < KILLS and not drained():
+        _await_calls(ledger, len(ledger.begins()) + dice.randrange(1, 12))
+        kills += sum(kill(pid) for pid in tree.children()[:1])
+    until(drained, within=120.0, what=unfinished)
+    say(f"{kills} kills, {len(ledger.begins())} calls of {JOBS * STEPS // 2} steps")
+    assert kills > 3
+    assert dict(Job.objects.values_list("pk", "state")) == dict.fromkeys(ids, State.SUCCESSFUL)
+    assert JobStep.objects.filter(state="done").count() == JOBS * STEPS
+    _check_no_step_begins_after_its_end(ledger)
+    booked = Counter(tuple(name.split("/")[:2]) for name in _booked())
+    assert set(booked.values()) == {1}
+    assert len(booked) == JOBS * STEPS // 2
+
+
+def _await_calls(ledger, number):
+    until(lambda: len(ledger.begins()) >= number or drained(), what=unfinished)
+
+
+def _booked():
+    return Queue.objects.filter(name__contains="/").values_list("name", flat=True)
+
+
+def _check_no_step_begins_after_its_end(ledger):
+    ended = set()
+    for entry in ledger.entries():
+        step = (entry.job_id, entry.attempt)
+        if entry.what == "end":
+            ended.add(step)
+        elif entry.what == "begin":
+            assert step not in ended, f"step {step} ran again after it had finished"

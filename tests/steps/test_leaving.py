@@ -1,0 +1,159 @@
+"""A job leaves its function at a step and goes on later: sleep, loss, a request to stop."""
+
+from datetime import timedelta
+
+import pytest
+
+from django_jobs import JobContext, Snooze, State, operations
+from django_jobs.context import Ask
+from django_jobs.engines import get_engine
+from django_jobs.models import JobRun, Queue
+from django_jobs.states import RunOutcome
+from django_jobs.testing import run_jobs
+from tests.conftest import NOON
+from tests.steps.conftest import steps, the_job
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+
+
+def test_a_sleeping_job_waits_without_a_slot_and_costs_no_attempt(run, calls, frozen_clock):
+    def body(context: JobContext) -> None:
+        context.step.run("before", calls, "before")
+        context.step.sleep("nap", timedelta(hours=2))
+        context.step.run("after", calls, "after")
+
+    _, outcomes = run(body)
+    waiting = the_job()
+    assert outcomes == [RunOutcome.SUSPENDED]
+    assert (waiting.state, waiting.run_at) == (State.WAITING, NOON + timedelta(hours=2))
+    assert (waiting.waiting_for, waiting.claim_id, waiting.attempt) == ('step "nap"', None, 0)
+    frozen_clock.advance(timedelta(hours=1))
+    assert run_jobs() == []
+    frozen_clock.advance(timedelta(hours=1))
+    assert run_jobs() == [RunOutcome.SUCCESSFUL]
+    assert calls.made == ["before", "after"]
+    assert [run.outcome for run in JobRun.objects.all()] == [RunOutcome.SUCCESSFUL]
+
+
+def test_a_sleep_goes_on_where_it_was_when_the_job_is_woken_early(run, calls, frozen_clock):
+    def body(context: JobContext) -> None:
+        context.step.sleep_until("morning", NOON + timedelta(hours=20))
+
+    handle, _ = run(body)
+    operations.cancel([handle.id])
+    frozen_clock.advance(timedelta(hours=1))
+    operations.retry([handle.id])
+    assert run_jobs() == [RunOutcome.SUSPENDED]
+    assert the_job().run_at == NOON + timedelta(hours=20)
+
+
+def test_an_atomic_step_writes_its_effects_and_its_record_together(run, frozen_clock):
+    tries = []
+
+    def body(context: JobContext) -> None:
+        context.step.atomic("book", book)
+
+    def book():
+        tries.append(1)
+        Queue.objects.create(name=f"booked-{len(tries)}")
+        if len(tries) == 1:
+            raise RuntimeError("after the write")
+
+    _, outcomes = run(body)
+    assert outcomes == [RunOutcome.RETRIED]
+    assert not Queue.objects.filter(name__startswith="booked").exists()
+    frozen_clock.advance(timedelta(minutes=1))
+    assert run_jobs() == [RunOutcome.SUCCESSFUL]
+    assert [queue.name for queue in Queue.objects.filter(name__startswith="booked")] == ["booked-2"]
+    assert steps() == {"book": "done"}
+
+
+def test_an_atomic_step_of_a_lost_job_leaves_no_effect(run, calls, monkeypatch):
+    engine = type(get_engine("default"))
+    save = engine.save_step
+
+    def refuse_once(self, hold, *arguments, **keywords):
+        return None if lost.pop() else save(self, hold, *arguments, **keywords)
+
+    def body(context: JobContext) -> None:
+        context.step.atomic("book", book)
+
+    def book():
+        calls("book")
+        Queue.objects.create(name=f"booked-{len(calls.made)}")
+
+    lost = [False, True]
+    monkeypatch.setattr(engine, "save_step", refuse_once)
+    _, outcomes = run(body)
+    assert outcomes == [RunOutcome.RELEASED, RunOutcome.SUCCESSFUL]
+    booked = Queue.objects.filter(name__startswith="booked")
+    assert [queue.name for queue in booked] == ["booked-2"]
+
+
+def test_a_job_that_catches_everything_is_interrupted_all_the_same(run, calls):
+    def body(context: JobContext) -> str:
+        try:
+            context.step.sleep("nap", 60)
+        except BaseException:  # noqa: BLE001 - what such code does
+            return "nothing happened"
+
+    _, outcomes = run(body)
+    assert outcomes == [RunOutcome.SUSPENDED]
+
+
+def test_a_step_after_a_swallowed_interruption_does_not_run(run, calls):
+    def body(context: JobContext) -> None:
+        try:
+            context.step.sleep("nap", 60)
+        except BaseException:  # noqa: BLE001 - as above
+            context.step.run("late", calls, "late")
+
+    _, outcomes = run(body)
+    assert (outcomes, calls.made) == ([RunOutcome.SUSPENDED], [])
+
+
+def test_a_job_that_is_asked_to_stop_stops_before_its_next_step(run, calls):
+    def body(context: JobContext) -> None:
+        context.step.run("one", calls, "one")
+        context.tell(Ask.CANCEL)
+        context.step.run("two", calls, "two")
+
+    _, outcomes = run(body)
+    assert outcomes == [RunOutcome.CANCELLED]
+    assert calls.made == ["one"]
+
+
+def test_a_step_may_snooze_its_job(run, calls, frozen_clock):
+    def body(context: JobContext) -> None:
+        context.step.run("one", later)
+
+    def later():
+        calls("one")
+        if len(calls.made) == 1:
+            raise Snooze(60)
+
+    _, outcomes = run(body)
+    assert outcomes == [RunOutcome.SNOOZED]
+    frozen_clock.advance(timedelta(minutes=1))
+    assert run_jobs() == [RunOutcome.SUCCESSFUL]
+
+
+def test_an_async_job_has_the_same_steps(run, calls, frozen_clock):
+    calls.failures = {"two": 1}
+
+    async def body(context: JobContext) -> list[int]:
+        one = await context.step.arun("one", calls.awaited, "one", 1)
+        await context.step.asleep("nap", 60)
+        two = await context.step.arun("two", calls, "two", 2)
+        three = await context.step.aatomic("three", calls, "three", 3)
+        await context.step.asleep_until("then", frozen_clock.now() - timedelta(seconds=1))
+        return [one, two, three]
+
+    handle, outcomes = run(body)
+    while the_job().state in (State.SCHEDULED, State.WAITING):
+        frozen_clock.advance(timedelta(minutes=1))
+        outcomes += run_jobs()
+    handle.refresh()
+    assert handle.result == [1, 2, 3]
+    assert outcomes[:2] == [RunOutcome.SUSPENDED, RunOutcome.RETRIED]
+    assert calls.made == ["one", "two", "two", "three"]

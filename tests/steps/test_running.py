@@ -1,0 +1,219 @@
+"""Finished steps never run again, and each has attempts of its own."""
+
+from datetime import timedelta
+
+import pytest
+
+from django_jobs import JobContext, NonRetriable, State, operations
+from django_jobs.definitions import job
+from django_jobs.engines import get_engine
+from django_jobs.exceptions import StepFailed
+from django_jobs.models import JobRun, JobStep
+from django_jobs.states import RunOutcome
+from django_jobs.testing import run_jobs
+from tests.conftest import NOON
+from tests.steps.conftest import steps, the_job
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+
+
+def test_steps_run_in_order_and_give_their_results(run, calls):
+    def body(context: JobContext) -> list[int]:
+        first = context.step.run("one", calls, "one", 1)
+        return [first, context.step.run("two", calls, "two", first + 1)]
+
+    handle, outcomes = run(body)
+    handle.refresh()
+    assert (outcomes, handle.result) == ([RunOutcome.SUCCESSFUL], [1, 2])
+    assert steps() == {"one": "done", "two": "done"}
+    assert the_job().has_steps
+
+
+def test_a_finished_step_never_runs_again(run, calls, frozen_clock):
+    calls.failures = {"two": 2}
+
+    def body(context: JobContext) -> dict[str, int]:
+        one = context.step.run("one", calls, "one", {"id": 7})
+        return context.step.run("two", calls, "two", one)
+
+    handle, outcomes = run(body)
+    assert outcomes == [RunOutcome.RETRIED]
+    assert the_job().run_at == NOON + timedelta(seconds=10)
+    frozen_clock.advance(timedelta(seconds=10))
+    assert run_jobs() == [RunOutcome.RETRIED]
+    frozen_clock.advance(timedelta(seconds=20))
+    assert run_jobs() == [RunOutcome.SUCCESSFUL]
+    assert calls.made == ["one", "two", "two", "two"]
+    handle.refresh()
+    assert handle.result == {"id": 7}
+
+
+def test_each_step_has_its_own_attempts(run, calls, frozen_clock):
+    calls.failures = {"one": 2, "two": 2, "three": 2}
+
+    def body(context: JobContext) -> None:
+        for name in ("one", "two", "three"):
+            context.step.run(name, calls, name)
+
+    _, outcomes = run(body, max_attempts=3)
+    while the_job().state == State.SCHEDULED:
+        frozen_clock.advance(timedelta(minutes=1))
+        outcomes += run_jobs()
+    assert outcomes == [RunOutcome.RETRIED] * 6 + [RunOutcome.SUCCESSFUL]
+    assert the_job().attempt == 1
+    assert list(JobStep.objects.values_list("attempts", flat=True)) == [3, 3, 3]
+
+
+def test_a_step_that_fails_for_good_fails_the_job(run, calls, frozen_clock):
+    calls.failures = {"one": 99}
+
+    def body(context: JobContext) -> None:
+        context.step.run("one", calls, "one")
+
+    _, outcomes = run(body, max_attempts=2)
+    frozen_clock.advance(timedelta(minutes=1))
+    outcomes += run_jobs()
+    assert outcomes == [RunOutcome.RETRIED, RunOutcome.FAILED]
+    assert steps() == {"one": "failed"}
+    last = JobRun.objects.latest("pk")
+    assert last.error_type.endswith("StepFailed")
+    assert 'step "one" failed for good: RuntimeError: one is down' in last.error
+    assert "is down" in last.traceback
+
+
+def test_a_job_may_catch_a_step_that_failed_and_it_is_remembered(run, calls, frozen_clock):
+    calls.failures = {"pay": 99, "mail": 1}
+
+    def body(context: JobContext) -> str:
+        try:
+            context.step.run("pay", calls, "pay")
+        except StepFailed as failed:
+            context.step.run("mail", calls, "mail")
+            return f"{failed.step}: {failed.error}"
+        return "paid"
+
+    handle, outcomes = run(body, max_attempts=2)
+    while the_job().state == State.SCHEDULED:
+        frozen_clock.advance(timedelta(minutes=1))
+        outcomes += run_jobs()
+    assert outcomes == [RunOutcome.RETRIED, RunOutcome.RETRIED, RunOutcome.SUCCESSFUL]
+    assert calls.made == ["pay", "pay", "mail", "mail"]
+    handle.refresh()
+    assert handle.result == "pay: pay is down"
+
+
+def test_a_step_that_must_not_be_retried_fails_at_once(run, calls):
+    def body(context: JobContext) -> None:
+        context.step.run("one", hopeless)
+
+    def hopeless():
+        raise NonRetriable("no such account")
+
+    _, outcomes = run(body)
+    assert outcomes == [RunOutcome.FAILED]
+    assert steps() == {"one": "failed"}
+
+
+def test_an_operators_retry_keeps_finished_steps_and_tries_failed_ones_anew(
+    run, calls, frozen_clock
+):
+    calls.failures = {"two": 1}
+
+    def body(context: JobContext) -> None:
+        context.step.run("one", calls, "one")
+        context.step.run("two", calls, "two")
+
+    handle, outcomes = run(body, max_attempts=1)
+    assert outcomes == [RunOutcome.FAILED]
+    operations.retry([handle.id])
+    assert run_jobs() == [RunOutcome.SUCCESSFUL]
+    assert calls.made == ["one", "two", "two"]
+
+
+def test_the_second_step_of_a_name_has_a_memory_of_its_own(run, calls, frozen_clock):
+    calls.failures = {"last": 1}
+
+    def body(context: JobContext) -> list[str]:
+        found = [context.step.run("page", calls, "page", text) for text in "ab"]
+        context.step.run("last", calls, "last")
+        return found
+
+    handle, _ = run(body)
+    frozen_clock.advance(timedelta(minutes=1))
+    run_jobs()
+    handle.refresh()
+    assert handle.result == ["a", "b"]
+    assert calls.made == ["page", "page", "last", "last"]
+    assert set(steps()) == {"page", "page#2", "last"}
+
+
+def test_steps_in_another_order_are_found_by_name_and_the_log_tells(run, calls, frozen_clock):
+    calls.failures = {"last": 1}
+    order = ["one", "two"]
+
+    def body(context: JobContext) -> None:
+        for name in order:
+            context.step.run(name, calls, name)
+        context.step.run("last", calls, "last")
+
+    run(body)
+    order.reverse()
+    frozen_clock.advance(timedelta(minutes=1))
+    assert run_jobs() == [RunOutcome.SUCCESSFUL]
+    assert calls.made == ["one", "two", "last", "last"]
+    assert 'Step "two" was number 2 and is number 1 now' in JobRun.objects.latest("pk").log
+
+
+def test_the_idempotency_key_is_the_same_at_every_attempt(run, calls, frozen_clock):
+    keys = []
+
+    def body(context: JobContext) -> None:
+        keys.append(context.idempotency_key)
+        context.step.run("mail", mail, context)
+
+    def mail(context):
+        keys.append(context.idempotency_key)
+        calls("mail")
+
+    calls.failures = {"mail": 1}
+    handle, _ = run(body)
+    frozen_clock.advance(timedelta(minutes=1))
+    run_jobs()
+    assert keys == [str(handle.id), f"{handle.id}:mail"] * 2
+
+
+def test_outside_a_worker_steps_simply_run(run, calls):
+    def body(context: JobContext) -> list[int]:
+        context.step.sleep("nap", 3600)
+        context.step.sleep_until("morning", NOON)
+        return [context.step.run("a", calls, "a", 1), context.step.atomic("b", calls, "b", 2)]
+
+    definition = job(name="tests.plain")(body)
+    assert definition() == [1, 2]
+    assert not JobStep.objects.exists()
+
+
+def test_the_first_run_reads_no_steps_and_a_later_one_reads_them_in_one_query(
+    run, calls, frozen_clock, django_assert_num_queries, monkeypatch
+):
+    calls.failures = {"last": 1}
+    loads = []
+    engine = type(get_engine("default"))
+    plain = engine.load_steps
+
+    def load_steps(self, *arguments):
+        loads.append(arguments)
+        return plain(self, *arguments)
+
+    monkeypatch.setattr(engine, "load_steps", load_steps)
+
+    def body(context: JobContext) -> None:
+        for number in range(20):
+            context.step.run(f"step {number}", calls, "one")
+        context.step.run("last", calls, "last")
+
+    run(body)
+    assert loads == []
+    frozen_clock.advance(timedelta(minutes=1))
+    assert run_jobs() == [RunOutcome.SUCCESSFUL]
+    assert len(loads) == 1
