@@ -1,20 +1,47 @@
-"""Runs the whole suite twice, on SQLite and on PostgreSQL: `python -m tests.both`."""
+"""Runs the whole suite on SQLite and on PostgreSQL: `python -m tests.both [pytest's arguments]`.
+
+The two run side by side, but for the crash tests: those want the machine for themselves.
+"""
 
 import os
 import subprocess
 import sys
+import tempfile
+
+ENGINES = ("sqlite", "postgresql")
+NO_TESTS = 5
+"""What pytest says when it finds none: of a few chosen tests none may be a crash test."""
 
 
 def main(arguments):
-    """Run pytest once per database, both in any case; return 1 if one of them failed."""
-    failed = []
-    for engine in ("sqlite", "postgresql"):
-        _say(f"The tests on {engine}:")
-        command = [sys.executable, "-m", "pytest", *arguments]
-        if subprocess.call(command, env={**os.environ, "TEST_ENGINE": engine}):
-            failed.append(engine)
+    """Run pytest on each database, all in any case; return 1 if a run failed or found no test."""
+    codes = {engine: [] for engine in ENGINES}
+    marked = "-m" in arguments
+    _side_by_side(arguments if marked else ["-m", "not crash", *arguments], codes)
+    for engine in () if marked else ENGINES:
+        _say(f"The crash tests on {engine}:")
+        codes[engine].append(_start(engine, ["-m", "crash", *arguments]).wait())
+    failed = [engine for engine in ENGINES if set(codes[engine]) - {NO_TESTS} != {0}]
     _say(f"FAILED on {' and '.join(failed)}." if failed else "Passed on both databases.")
     return 1 if failed else 0
+
+
+def _side_by_side(arguments, codes):
+    """Run the suite on both databases at once; show the second's output after the first's."""
+    first, second = ENGINES
+    with tempfile.TemporaryFile() as output:
+        later = _start(second, arguments, stdout=output, stderr=subprocess.STDOUT)
+        _say(f"The tests on {first} (those on {second} run at the same time):")
+        codes[first].append(_start(first, arguments).wait())
+        codes[second].append(later.wait())
+        _say(f"The tests on {second}:")
+        output.seek(0)
+        sys.stdout.buffer.write(output.read())
+
+
+def _start(engine, arguments, **keywords):
+    command = [sys.executable, "-m", "pytest", *arguments]
+    return subprocess.Popen(command, env={**os.environ, "TEST_ENGINE": engine}, **keywords)
 
 
 def _say(text):
