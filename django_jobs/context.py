@@ -47,7 +47,7 @@ class JobContext:
     Attributes: `job_id` (int, `None` outside a worker), `name` (the definition's name),
     `queue`, `attempt` (1 at the first run), `max_attempts` and `planned_at` (the planned time of
     the schedule that the job stands for, aware, in UTC; `None` for every other job), `step` (its
-    durable steps). For the worker: `find_secrets` (how to find the texts to mask), `obeyed` (the reason that `should_stop()` gave), `settled` (the run has
+    durable steps). For the worker: `worker` (its name), `find_secrets` (how to find the texts to mask), `obeyed` (the reason that `should_stop()` gave), `settled` (the run has
     ended) and `error` (what it raised).
     """
 
@@ -68,6 +68,7 @@ class JobContext:
         self.max_attempts = max_attempts
         self.planned_at = planned_at
         self.step = Steps(name)
+        self.worker = ""
         self.find_secrets: Callable[[], frozenset[str]] = frozenset
         self.obeyed: Ask | None = None
         self.settled = False

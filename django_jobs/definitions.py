@@ -50,7 +50,7 @@ class JobDefinition(Generic[P, R_co]):
     and line), `aliases` (former names), `is_async`, `wants_context`, `queue`, `priority`,
     `max_attempts`, `max_lost` (worker deaths it survives), `backoff` (callable of exception and
     attempt), `timeout` (seconds per attempt or `None`), `retry_on` (classes or `None` for all),
-    `never_retry` (classes), `sensitive` (parameter names), `schedules` (as declared), `signature` (without the context),
+    `never_retry` (classes), `atomic` (one commit with its effects), `sensitive` (parameter names), `schedules` (as declared), `signature` (without the context),
     `parameters` (the same, ready to check calls), `run_after` and `unique_key` (by `using()`).
     """
 
@@ -74,6 +74,7 @@ class JobDefinition(Generic[P, R_co]):
         self.timeout: float | None = options.get("timeout")
         self.retry_on: tuple[type[BaseException], ...] | None = options.get("retry_on")
         self.never_retry: tuple[type[BaseException], ...] = options.get("never_retry", ())
+        self.atomic: bool = options.get("atomic", False)
         self.on_crash: str = options.get("on_crash", "retry")
         self.sensitive: tuple[str, ...] = options.get("sensitive", ())
         self.aliases: tuple[str, ...] = options.get("aliases", ())
@@ -225,6 +226,11 @@ def _define(function: Any, options: dict[str, Any]) -> JobDefinition[Any, Any]:
                 f'{name}: sensitive names "{parameter}", but there is no such parameter: '
                 f"{definition.parameters.describe()}."
             )
+    if definition.atomic and definition.is_async:
+        raise TypeError(
+            f"{name}: an async job cannot be atomic, for Django's transactions are not. Use "
+            "context.step.aatomic() for the parts that must be."
+        )
     _check_schedules(definition)
     registry.register(definition)
     return definition

@@ -53,7 +53,9 @@ class Options(TypedDict, total=False):
     setting MAX_ATTEMPTS, 1 … 100). `backoff`: a `Backoff`, or a callable of (exception, attempt)
     that returns seconds or a timedelta. `timeout`: seconds or a timedelta per attempt (default:
     none). `retry_on`: only these exceptions are retried (default: all). `never_retry`: these are
-    not. `on_crash`: "retry" (default) or "fail" when the worker dies under the job. `sensitive`:
+    not. `on_crash`: "retry" (default) or "fail" when the worker dies under the job. `atomic`: True for
+    one commit of what the job writes to the jobs' database, what it enqueues and its end, or
+    nothing of it (default False; sync jobs only). `sensitive`:
     names of parameters whose values are never shown. `aliases`: former names of the job.
     `schedule`: `cron(…)` or `every(…)`, or a list of them.
     """
@@ -67,6 +69,7 @@ class Options(TypedDict, total=False):
     retry_on: Errors | None
     never_retry: Errors
     on_crash: Literal["retry", "fail"]
+    atomic: bool
     sensitive: tuple[str, ...] | list[str] | str
     aliases: tuple[str, ...] | list[str] | str
     schedule: ScheduleDeclaration | tuple[ScheduleDeclaration, ...] | list[ScheduleDeclaration]
@@ -215,6 +218,12 @@ def _on_crash(job: str, value: Any) -> str:
     return str(value)
 
 
+def _atomic(job: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{job}: atomic must be True or False, got {value!r}.")
+    return value
+
+
 def _sensitive(job: str, value: Any) -> tuple[str, ...]:
     return _texts(job, "sensitive", value)
 
@@ -256,6 +265,7 @@ CLEANERS: dict[str, Callable[[str, Any], Any]] = {
     "retry_on": _retry_on,
     "never_retry": _never_retry,
     "on_crash": _on_crash,
+    "atomic": _atomic,
     "sensitive": _sensitive,
     "aliases": _aliases,
     "schedule": _schedule,

@@ -113,7 +113,7 @@ def _run(engine: Engine, job: ClaimedJob, *, raise_errors: bool) -> RunOutcome:
     if registry.find(job.name) is None:
         engine.release([job.hold], now=clock.now_or_none())
         raise JobNotFound(f"Job #{job.id} wants {job.name}, which nobody declares.")
-    context, began = make_context(job), clock.monotonic()
+    context, began = make_context(job, WORKER), clock.monotonic()
     with _transaction_kept(engine):
         transition = after_run(run_sync(job, context))
     ended = clock.monotonic()

@@ -44,6 +44,7 @@ from django_jobs.states import (
     TimedOut,
 )
 from django_jobs.steps import Steps
+from django_jobs.worker.atomicity import run_atomically
 from django_jobs.worker.failures import describe
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ class TimeLimitExceeded(Exception):
     """The run took longer than the job's `timeout`."""
 
 
-def make_context(claimed: ClaimedJob) -> JobContext:
-    """Return the context of a claimed job."""
+def make_context(claimed: ClaimedJob, worker: str = "") -> JobContext:
+    """Return the context of a job that `worker` has claimed."""
     context = JobContext(
         claimed.name,
         job_id=claimed.id,
@@ -76,6 +77,7 @@ def make_context(claimed: ClaimedJob) -> JobContext:
         max_attempts=claimed.max_attempts,
         planned_at=claimed.planned_at,
     )
+    context.worker = worker
     context.step = Steps(
         claimed.name,
         claimed.hold,
@@ -97,6 +99,10 @@ def run_sync(claimed: ClaimedJob, context: JobContext) -> Outcome:
     with _told_which_job(claimed):
         try:
             call = _call(definition, claimed, context)
+            if definition.atomic:
+                return run_atomically(
+                    claimed, context, lambda: _returned(definition, call.now(), context)
+                )
             result = async_to_sync(call.awaited)() if definition.is_async else call.now()
             return _returned(definition, result, context)
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome

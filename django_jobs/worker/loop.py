@@ -322,7 +322,7 @@ class Coordinator:
         in_threads = len(self._holdings) - self._in_loop
         over = self._appetite.surplus(in_threads, self._in_loop, kinds)
         self._claimed_count += len(claimed) - len(over)
-        helds = [Held(job, make_context(job)) for job in claimed]
+        helds = [Held(job, make_context(job, self.name)) for job in claimed]
         self._holdings.add(helds, asked_at)
         self._in_loop += sum(kinds)
         self._appetite.claimed(len(helds), sum(kinds), look.kind)

@@ -52,6 +52,15 @@ def walk(context: JobContext, steps: int) -> None:
         note("end", context.job_id, number)
 
 
+@job(atomic=True)
+def settle(context: JobContext) -> None:
+    """Have all effects in the database, and a successor, in one commit."""
+    note("begin", context.job_id, context.attempt)
+    book(context.job_id, 0)
+    effect.enqueue()
+    note("end", context.job_id, context.attempt)
+
+
 def book(job_id, number):
     """Have an effect in the database."""
     Queue.objects.create(name=f"{job_id}/{number}/{time.monotonic_ns()}")

@@ -4,16 +4,17 @@ import random
 from collections import Counter
 
 from django_jobs import enqueue_many
-from django_jobs.models import Job, JobStep, Queue
+from django_jobs.models import Job, JobRun, JobStep, Queue
 from django_jobs.states import State
 from tests.crash.conditions import say, until
 from tests.crash.invariants import drained, unfinished
-from tests.crash.jobs import walk
+from tests.crash.jobs import settle, walk
 from tests.crash.processes import kill
 
 JOBS = 30
 STEPS = 20
 KILLS = 12
+ATOMIC_JOBS = 300
 
 
 def test_finished_steps_never_run_again_however_often_workers_are_killed(workers, ledger, profile):
@@ -33,6 +34,24 @@ def test_finished_steps_never_run_again_however_often_workers_are_killed(workers
     booked = Counter(tuple(name.split("/")[:2]) for name in _booked())
     assert set(booked.values()) == {1}
     assert len(booked) == JOBS * STEPS // 2
+
+
+def test_an_atomic_job_happens_once_however_often_workers_are_killed(workers, ledger, profile):
+    profile(MAX_LOST=100)
+    tree = workers("--processes", "2", "--threads", "2").ready(2)
+    ids = {handle.id for handle in enqueue_many(settle, [()] * ATOMIC_JOBS)}
+    dice, kills = random.Random(11), 0
+    while kills < KILLS and not drained():
+        _await_calls(ledger, len(ledger.begins()) + dice.randrange(1, 40))
+        kills += sum(kill(pid) for pid in tree.children()[:1])
+    until(drained, within=120.0, what=unfinished)
+    say(f"{kills} kills, {len(ledger.begins())} calls of {ATOMIC_JOBS} jobs and successors")
+    assert kills > 3
+    assert set(Job.objects.values_list("state", flat=True)) == {State.SUCCESSFUL}
+    assert Job.objects.exclude(pk__in=ids).count() == ATOMIC_JOBS
+    assert JobRun.objects.filter(job__in=ids, outcome="successful").count() == ATOMIC_JOBS
+    booked = Counter(int(name.split("/")[0]) for name in _booked())
+    assert booked == Counter(ids)
 
 
 def _await_calls(ledger, number):
