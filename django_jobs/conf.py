@@ -40,7 +40,9 @@ class Settings:
     MAX_ATTEMPTS: int = _meaning("attempts of a job without max_attempts", 4, low=1, high=100)
     MAX_LOST: int = _meaning("worker deaths that a job survives", 3, low=0, high=100)
     LEASE: float = _meaning("how long a silent worker keeps its jobs", 60.0, low=0.5)
-    POLL_INTERVAL: float = _meaning("longest wait between two looks for jobs", 1.0, low=0.01)
+    POLL_INTERVAL: float = _meaning(
+        "longest wait between two looks for jobs; twice that after a long quiet time", 1.0, low=0.01
+    )
     SHUTDOWN_GRACE: float = _meaning("how long running jobs may go on at a stop", 30.0, low=0)
     MAX_ARGUMENTS: int = _meaning("size limit of a job's arguments", 64 * 1024, low=100)
     MAX_RESULT: int = _meaning("size limit of a job's result", 256 * 1024, low=100)

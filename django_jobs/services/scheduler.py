@@ -13,7 +13,7 @@ from django_jobs.services.base import Service
 
 logger = logging.getLogger("django_jobs.schedule")
 
-LONGEST = 5.0
+LONGEST = 10.0
 """Seconds between two looks: what people change in schedules is seen after that."""
 
 HELD = 1.0
@@ -24,7 +24,7 @@ PAGE = 100
 
 
 class Scheduler(Service):
-    """Looks when the next schedule is due, and every five seconds."""
+    """Looks when the next schedule is due, and every ten seconds."""
 
     interval = LONGEST
     jitter = 0.1

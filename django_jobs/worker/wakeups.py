@@ -6,13 +6,15 @@ AGAIN = 0.05
 FIRST_IDLE = 0.02
 LAST_IDLE = 0.5
 LOOKS_AFTER_WAKING = 2
+LOOKS_UNTIL_QUIET = 10
+"""After so many looks in vain a listening worker looks half as often: idle ones add up."""
 
 
 class Rhythm:
     """The instants at which a worker looks for jobs, by the monotonic clock.
 
-    With a listener an idle worker looks every `poll_interval` seconds, as a net under lost
-    wake-ups; without one every 20 ms, doubling to 500 ms (or to `poll_interval`, if shorter).
+    With a listener an idle worker looks every `poll_interval` seconds, after ten looks in vain
+    every two of them, as a net under lost wake-ups; without one every 20 ms, doubling to 500 ms (or to `poll_interval`, if shorter).
     After a wake-up it looks every 50 ms until it has found nothing twice. `backlogged` says
     that the last look found all that it asked for.
     """
@@ -62,6 +64,7 @@ class Rhythm:
         if self._empty_looks < LOOKS_AFTER_WAKING:
             return min(AGAIN if self.listening else FIRST_IDLE, self._poll_interval)
         if self.listening:
-            return self._poll_interval
+            quiet = self._empty_looks >= LOOKS_UNTIL_QUIET
+            return self._poll_interval * (2 if quiet else 1)
         doubled = FIRST_IDLE * 2.0 ** min(self._empty_looks - 1, 16)
         return float(min(doubled, LAST_IDLE, self._poll_interval))

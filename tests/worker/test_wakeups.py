@@ -41,6 +41,13 @@ def test_a_listening_worker_falls_back_to_the_poll_interval_after_two_looks(rhyt
     assert waits(rhythm, frozen_clock, 4) == [0.05, 1.0, 1.0, 1.0]
 
 
+def test_a_listening_worker_that_was_idle_for_long_looks_half_as_often(rhythm, frozen_clock):
+    rhythm.listening = True
+    assert waits(rhythm, frozen_clock, 11)[-3:] == [1.0, 2.0, 2.0]
+    rhythm.wake()
+    assert waits(rhythm, frozen_clock, 3) == [0.05, 1.0, 1.0]
+
+
 def test_a_full_claim_means_looking_again_at_once(rhythm):
     rhythm.found(10, 10)
     assert rhythm.due
