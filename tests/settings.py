@@ -89,6 +89,7 @@ DATABASES = {"default": DEFAULT, "other": _sqlite("other", os.environ.get("TEST_
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DJANGO_JOBS = json.loads(os.environ.get("TEST_DJANGO_JOBS", "{}"))
 
+BASE_URL = "http://localhost:8000"
 SECRET_KEY = "tests"
 ALLOWED_HOSTS = ["testserver", "localhost"]
 ROOT_URLCONF = "tests.urls"

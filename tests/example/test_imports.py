@@ -287,7 +287,10 @@ def test_a_real_worker_stops_in_the_middle_and_another_one_goes_on(client, run_w
     until(lambda: counts(found)[0] >= 200, what=slow.text)
     assert "hx-trigger" in page(client, found, **HTMX)
     client.post(reverse("shop:cancel-import", args=[found.pk]))
-    until(lambda: Job.objects.get().state == "CANCELLED", what=slow.text)
+    until(
+        lambda: Job.objects.get(name__endswith="import_customers").state == "CANCELLED",
+        what=slow.text,
+    )
     done = counts(found)[0]
     assert 200 <= done < 2_007
     assert f"cancelled after {done} rows" in page(client, found)
@@ -295,6 +298,9 @@ def test_a_real_worker_stops_in_the_middle_and_another_one_goes_on(client, run_w
     assert slow.stop() == 0
     client.post(reverse("shop:resume-import", args=[found.pk]))
     quick = run_worker(pause=0)
-    until(lambda: Job.objects.get().state == "SUCCESSFUL", what=quick.text)
+    until(
+        lambda: Job.objects.get(name__endswith="import_customers").state == "SUCCESSFUL",
+        what=quick.text,
+    )
     assert counts(found) == (2_007, 2_000, 0, 0, 7)
     assert quick.stop() == 0
