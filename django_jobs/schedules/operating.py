@@ -22,7 +22,7 @@ from django_jobs.exceptions import InvalidSchedule, ScheduleNotFound
 from django_jobs.models import Schedule, Tick
 from django_jobs.models.schedules import ADMIN, CODE
 from django_jobs.planning import Line, Overlap, Plan, Planned, TickOutcome
-from django_jobs.schedules.syncing import FIELDS, recalled, set_rule
+from django_jobs.schedules.syncing import FIELDS, STATUS, UNDECLARED, enable, recalled, set_rule
 from django_jobs.schedules.ticking import job_for, signal_new
 from django_jobs.states import IDLE, State
 from django_jobs.timetables import EPOCH
@@ -153,7 +153,8 @@ def change(name: str, **fields: Any) -> Schedule:
             rule = {"cron", "every"}
             changed |= rule if changed & rule else set()
             row.overrides = sorted({*row.overrides, *changed})
-        _save(engine, row, (*FIELDS, "job_name", "overrides", "next_run_at"))
+        _revive(row, now)
+        _save(engine, row, (*FIELDS, *STATUS, "job_name", "overrides"))
     return row
 
 
@@ -162,7 +163,8 @@ def reset(name: str) -> Schedule:
     with _locked(name) as (engine, row, now):
         row.overrides = []
         set_rule(row, recalled(row.declared), now)
-        _save(engine, row, (*FIELDS, "overrides", "next_run_at"))
+        _revive(row, now)
+        _save(engine, row, (*FIELDS, *STATUS, "overrides"))
     return row
 
 
@@ -191,6 +193,13 @@ def _set(row: Schedule, fields: Mapping[str, Any], now: datetime) -> None:
         raise TypeError(f"A schedule has no field {', '.join(sorted(unknown))} to change.")
     set_rule(row, fields, now)
     check(row)
+
+
+def _revive(row: Schedule, now: datetime) -> None:
+    """Let a disabled schedule go on once nothing is wrong with it any more."""
+    undeclared = row.source == CODE and row.disabled_reason == UNDECLARED
+    if row.disabled_at is not None and not undeclared and not any(wrong_with(row)):
+        enable(row, now)
 
 
 def check(row: Schedule) -> None:

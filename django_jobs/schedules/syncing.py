@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from django_jobs import clock, registry
 from django_jobs.conf import get_settings
-from django_jobs.declarations import ScheduleDeclaration, default_timezone
+from django_jobs.declarations import ScheduleDeclaration, default_timezone, wrong_with
 from django_jobs.engines import get_engine
 from django_jobs.engines.base import Engine
+from django_jobs.exceptions import InvalidSchedule
 from django_jobs.models import Schedule
 from django_jobs.models.schedules import CODE
 
@@ -30,7 +31,7 @@ FIELDS = (*RULE, "jitter", "missed", "missed_within", "overlap", "args", "kwargs
 """What code declares and people may override."""
 
 UNDECLARED = "The code no longer declares this schedule."
-STATUS = ("disabled_at", "disabled_reason", "doubted_at", "next_run_at")
+STATUS = {"disabled_at", "disabled_reason", "doubted_at", "next_run_at"}
 
 
 @dataclass(slots=True)
@@ -73,12 +74,23 @@ def values_of(schedule: ScheduleDeclaration) -> dict[str, Any]:
 
 def set_rule(row: Schedule, values: Mapping[str, Any], now: datetime) -> bool:
     """Give `row` the `values`; return whether anything changed. A new rule starts from now on."""
-    changed = {name for name, value in values.items() if getattr(row, name) != value}
-    for name in changed:
-        setattr(row, name, values[name])
+    changed = _set_values(row, values)
     if changed & set(RULE) and row.is_active:
         row.next_run_at = row.timetable.next(now)
     return bool(changed)
+
+
+def enable(row: Schedule, now: datetime) -> None:
+    """Let a disabled schedule go on from its next planned time."""
+    row.disabled_at, row.disabled_reason, row.doubted_at = None, "", None
+    row.next_run_at = row.timetable.next(now) if row.is_active else None
+
+
+def _set_values(row: Schedule, values: Mapping[str, Any]) -> set[str]:
+    changed = {name for name, value in values.items() if getattr(row, name) != value}
+    for name in changed:
+        setattr(row, name, values[name])
+    return changed
 
 
 def _declared() -> Iterator[tuple[str, ScheduleDeclaration]]:
@@ -147,37 +159,59 @@ def _apply(
     now: datetime,
     synced: Synced,
 ) -> set[str]:
-    """Change `row` as the code wants it; return the names of the fields to save."""
+    """Change `row` as the code wants it; return the names of the fields to save.
+
+    Raises nothing: a row that makes no sense must keep no worker from starting.
+    """
+    if registry.find(row.job_name) is None and declared is None:
+        return set()
     if row.source != CODE:
-        return _enable(row, now, synced) if registry.find(row.job_name) else set()
+        return _settle(row, now, synced, set())
     if declared is None:
-        return _disable(row, now, synced) if registry.find(row.job_name) else set()
+        gone = row.disabled_at is not None
+        return set() if gone else _disable(row, now, UNDECLARED, synced)
     job, schedule = declared
     values = values_of(schedule)
-    fields = _enable(row, now, synced)
+    fields: set[str] = set()
     if row.declared != remembered(values) or row.job_name != job:
         row.declared, row.job_name = remembered(values), job
         fields |= {"declared", "job_name"}
         synced.changed.append(row.name)
     kept = {name: value for name, value in values.items() if name not in row.overrides}
-    if set_rule(row, kept, now):
-        fields |= {*FIELDS, "next_run_at"}
-    return fields
+    return fields | _settle(row, now, synced, _set_values(row, kept))
 
 
-def _disable(row: Schedule, now: datetime, synced: Synced) -> set[str]:
+def _settle(row: Schedule, now: datetime, synced: Synced, changed: set[str]) -> set[str]:
+    """Let a schedule go on, or disable it, by what it says now; return the fields to save."""
+    problem = next(wrong_with(row), None)
+    if problem is not None and (row.disabled_at is not None or _is_nonsense(row)):
+        return changed | _disable(row, now, _reason(row, problem), synced)
     if row.disabled_at is not None:
+        enable(row, now)
+        synced.enabled.append(row.name)
+        return changed | STATUS
+    if changed & set(RULE) and row.is_active:
+        row.next_run_at = row.timetable.next(now)
+    return changed | ({"next_run_at"} if changed else set())
+
+
+def _is_nonsense(row: Schedule) -> bool:
+    """Whether no code could make sense of it. Arguments may fit those who run newer code."""
+    try:
+        row.timetable  # noqa: B018 - raises where something is wrong
+    except InvalidSchedule:
+        return True
+    return False
+
+
+def _reason(row: Schedule, problem: Exception) -> str:
+    here = ", ".join(row.overrides)
+    return f"{problem} Changed here, and not by the code: {here}." if here else str(problem)
+
+
+def _disable(row: Schedule, now: datetime, reason: str, synced: Synced) -> set[str]:
+    if row.disabled_at is not None and row.disabled_reason == reason:
         return set()
-    row.disabled_at, row.disabled_reason, row.next_run_at = now, UNDECLARED, None
+    row.disabled_at, row.disabled_reason, row.next_run_at = row.disabled_at or now, reason, None
     synced.disabled.append(row.name)
-    return set(STATUS)
-
-
-def _enable(row: Schedule, now: datetime, synced: Synced) -> set[str]:
-    """Let a schedule go on whose job, or declaration, is back; without a flood."""
-    if row.disabled_at is None:
-        return set()
-    row.disabled_at, row.disabled_reason = None, ""
-    row.next_run_at = row.timetable.next(now) if row.is_active else None
-    synced.enabled.append(row.name)
     return set(STATUS)

@@ -165,3 +165,62 @@ def test_a_renamed_job_takes_its_schedule_along():
     declare(cron("0 2 * * *", name="report"), name="tests.new")
     sync()
     assert row("report").job_name == "tests.new"
+
+
+@pytest.mark.parametrize(
+    ("here", "code", "words"),
+    [
+        ({"jitter": timedelta(minutes=30)}, {"expression": "*/15 * * * *"}, "here, and not by"),
+        ({"cron": "*/5 * * * *"}, {"expression": "0 * * * *", "jitter": 600}, "cron, every"),
+    ],
+)
+def test_what_no_longer_goes_together_with_the_code_is_disabled_and_stops_no_worker(
+    here, code, words
+):
+    declare(cron("0 * * * *"), cron("0 2 * * *"))
+    sync()
+    change("tests.nightly", **here)
+    declare(cron(**code), cron("0 3 * * *"))
+    assert sync().disabled == ["tests.nightly"]
+    assert row().next_run_at is None
+    assert "jitter must be less than" in row().disabled_reason
+    assert words in row().disabled_reason
+    assert row("tests.nightly#2").cron == "0 3 * * *"
+    assert sync().disabled == []
+
+
+def test_a_schedule_goes_on_at_once_when_it_is_reset_or_put_right():
+    declare(cron("0 * * * *"))
+    sync()
+    change("tests.nightly", jitter=timedelta(minutes=30))
+    declare(cron("*/15 * * * *"))
+    sync()
+    change("tests.nightly", jitter=timedelta(minutes=5))
+    assert (row().disabled_at, row().next_run_at) == (None, NOON + timedelta(minutes=15))
+    Schedule.objects.update(next_run_at=None, disabled_at=NOON, disabled_reason="TypeError: day")
+    reset("tests.nightly")
+    assert (row().disabled_at, row().jitter) == (None, timedelta())
+
+
+def test_a_change_brings_no_schedule_back_that_the_code_has_given_up():
+    declare(cron("0 2 * * *"), cron("0 3 * * *"))
+    sync()
+    declare(cron("0 2 * * *"))
+    sync()
+    change("tests.nightly#2", cron="0 4 * * *")
+    assert row("tests.nightly#2").disabled_at == NOON
+
+
+def test_a_disabled_row_with_nonsense_in_it_stays_disabled_and_stops_no_worker():
+    ScheduleFactory(disabled=True, timezone="Mars/Base")
+    assert sync().enabled == []
+    assert "Mars/Base" in Schedule.objects.get().disabled_reason
+
+
+def test_a_disabled_schedule_goes_on_only_when_its_arguments_fit_again():
+    declare()
+    ScheduleFactory(disabled=True, job_name="tests.nightly", kwargs={"gone": 1}, name="hand-made")
+    assert sync().enabled == []
+    assert "gone" in row("hand-made").disabled_reason
+    Schedule.objects.update(kwargs={"day": 1})
+    assert sync().enabled == ["hand-made"]

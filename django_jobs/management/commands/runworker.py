@@ -12,6 +12,7 @@ from django.db import connections
 from django_jobs.conf import get_settings
 from django_jobs.exceptions import InvalidQueue
 from django_jobs.management.arguments import positive, seconds
+from django_jobs.models import Schedule
 from django_jobs.options import check_queue
 from django_jobs.schedules import sync
 from django_jobs.worker.console import FORMATS, banner, prepare_logging
@@ -142,5 +143,6 @@ def _sync_schedules() -> None:
             "and that one stays. Rename one of them.",
             name,
         )
-    for name in synced.disabled:
-        logger.warning('The schedule "%s" is disabled: the code no longer declares it.', name)
+    disabled = Schedule.objects.using(get_settings().DATABASE).filter(name__in=synced.disabled)
+    for name, reason in disabled.values_list("name", "disabled_reason"):
+        logger.warning('The schedule "%s" is disabled. %s', name, reason)
