@@ -54,8 +54,9 @@ def run_jobs(
             )
     engine = get_engine(get_settings().DATABASE)
     outcomes: list[RunOutcome] = []
-    if schedules:
-        Ticker().run(engine)
+    ticker = Ticker()
+    while schedules and ticker.run(engine):
+        pass  # it ends early rather than hold a worker up
     while claimed := _claim_all(engine, queues):
         _run_all(engine, claimed, outcomes, raise_errors=raise_errors)
         if not until_empty:

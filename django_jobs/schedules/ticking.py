@@ -23,6 +23,12 @@ PAGE = 100
 Moment = tuple[int, datetime]
 """A schedule's id and a planned time."""
 
+PAGE_TIME = 0.5
+"""Seconds after which a page ends early: its locks are held until it is written."""
+
+TURN_TIME = 3.0
+"""Seconds after which `Ticker.run` begins no further page: its thread extends leases, too."""
+
 ASIDE = 60.0
 """Seconds for which a schedule is left to others after it could not be dealt with here."""
 
@@ -48,14 +54,18 @@ class Ticker:
         return engine.next_due(registry.known_names(), self._left_aside(), clock.now_or_none())
 
     def run(self, engine: Engine) -> list[Dealt]:
-        """Deal with everything that is due, page by page, each page in its own transaction."""
+        """Deal with what is due, page by page, each page in its own transaction.
+
+        After `TURN_TIME` something may be left that is still due.
+        """
         done: list[Dealt] = []
+        enough = clock.monotonic() + TURN_TIME
         while True:
             with engine.transaction():
                 now, due = self._lock(engine)
-                dealt = self._deal(engine, due, now)
-            done += dealt
-            if len(due) < PAGE:
+                tickings, complete = self._decide(engine, due, now)
+                done += _write(engine, tickings, now)
+            if (complete and len(due) < PAGE) or clock.monotonic() >= enough:
                 return done
 
     def give_up(self, engine: Engine) -> list[tuple[str, str]]:
@@ -78,10 +88,16 @@ class Ticker:
         names, now = registry.known_names(), clock.now_or_none()
         return engine.lock_due(names, PAGE, self._left_aside(), now)
 
-    def _deal(self, engine: Engine, due: list[Schedule], now: datetime) -> list[Dealt]:
+    def _decide(
+        self, engine: Engine, due: list[Schedule], now: datetime
+    ) -> tuple[list[Ticking], bool]:
+        """Return what is to be written, and whether for all: a long gap takes its time."""
         live = engine.live_jobs([schedule.pk for schedule in due])
         tickings: list[Ticking] = []
-        for schedule in due:
+        enough = clock.monotonic() + PAGE_TIME
+        for number, schedule in enumerate(due):
+            if number and clock.monotonic() >= enough:
+                return tickings, False
             try:
                 ticking = decide(schedule, now, live.get(schedule.pk, []))
             except Exception as problem:  # noqa: BLE001 - one schedule must not stop the others
@@ -90,10 +106,7 @@ class Ticker:
             if _cancel(engine, ticking.plan, now):
                 ticking = replace(ticking, plan=ticking.plan.held())
             tickings.append(ticking)
-        jobs = engine.tick(tickings, now)
-        for ticking in tickings:
-            signal_new(ticking, jobs)
-        return [_dealt(ticking, jobs) for ticking in tickings]
+        return tickings, True
 
     def _set_aside(self, engine: Engine, schedule: Schedule, problem: Exception) -> None:
         """Leave a schedule to workers that may have newer code; say it at most once a minute."""
@@ -114,6 +127,13 @@ class Ticker:
         now = clock.monotonic()
         self._aside = {pk: until for pk, until in self._aside.items() if until > now}
         return sorted(self._aside)
+
+
+def _write(engine: Engine, tickings: list[Ticking], now: datetime) -> list[Dealt]:
+    jobs = engine.tick(tickings, now)
+    for ticking in tickings:
+        signal_new(ticking, jobs)
+    return [_dealt(ticking, jobs) for ticking in tickings]
 
 
 def signal_new(ticking: Ticking, ids: Mapping[Moment, int]) -> None:

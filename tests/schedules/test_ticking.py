@@ -4,11 +4,13 @@ import logging
 from datetime import timedelta
 
 import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
 from django_jobs import context, registry, schedules
 from django_jobs.definitions import job
 from django_jobs.models import Job, Schedule, Tick
-from django_jobs.schedules import Ticker
+from django_jobs.schedules import Ticker, ticking
 from django_jobs.services import Scheduler, all_services
 from django_jobs.signals import job_enqueued
 from django_jobs.states import State
@@ -282,3 +284,35 @@ def test_nobody_needs_to_know_any_job(engine, ticker, monkeypatch):
     due()
     assert ticker.wait(engine) is None
     assert ticker.run(engine) == []
+
+
+@pytest.fixture
+def slow(monkeypatch, frozen_clock):
+    """Let each decision about a schedule take a second."""
+    decide = ticking.decide
+
+    def decide_slowly(*args):
+        frozen_clock.advance(timedelta(seconds=1))
+        return decide(*args)
+
+    monkeypatch.setattr(ticking, "decide", decide_slowly)
+
+
+@pytest.mark.usefixtures("slow")
+def test_locks_are_not_held_while_a_whole_page_of_long_gaps_is_reckoned(engine, ticker):
+    ScheduleFactory.create_batch(3, next_run_at=NOON)
+    with CaptureQueriesContext(connections["default"]) as queries:
+        assert len(ticker.run(engine)) == 3
+    inserts = [query for query in queries if 'INTO "django_jobs_tick"' in query["sql"]]
+    assert len(inserts) == 3
+
+
+@pytest.mark.usefixtures("slow")
+def test_the_service_stops_in_time_to_extend_leases_and_goes_on_at_once(engine):
+    ScheduleFactory.create_batch(5, next_run_at=NOON)
+    scheduler = Scheduler()
+    scheduler.attend(engine)
+    assert Tick.objects.count() == 3
+    assert scheduler.due
+    scheduler.attend(engine)
+    assert Tick.objects.count() == 5
