@@ -71,10 +71,14 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class LiveJob:
-    """A job of a schedule that has not ended; `held`: it waits for the one before it."""
+    """A job of a schedule that has not ended; `held`: it waits for the one before it.
+
+    `planned_at`: the planned time it stands for, `None` when it was started by hand.
+    """
 
     job_id: int
     held: bool = False
+    planned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,9 @@ def plan(
     gap_end = taken[0] if taken else now + MOMENT
     times = _missed(timetable, since, gap_end)
     line = Line(policy.overlap, live)
+    # A backfill may have been a little quicker: such a time has its job, and must not end it.
+    served = {job.planned_at for job in live}
+    taken = [at for at in taken if at not in served]
     catching_up = policy.missed is Missed.ALL and any(_is_late(at, now) for at in taken)
     for at in taken:
         outcome = TickOutcome.CAUGHT_UP if _is_late(at, now) else TickOutcome.ON_TIME
@@ -169,7 +176,8 @@ def _taken(
     punctual = timetable.latest(max(since, now - PUNCTUAL), now, MOST_CAUGHT_UP)
     if policy.missed is Missed.SKIP or (policy.missed is Missed.ONE and punctual):
         return punctual
-    oldest = max(since, now - policy.missed_within - MOMENT)
+    # Nothing that is punctual is missed, however short the window.
+    oldest = max(since, now - max(policy.missed_within, PUNCTUAL - MOMENT) - MOMENT)
     most = 1 if policy.missed is Missed.ONE else MOST_CAUGHT_UP
     return timetable.latest(oldest, now, max(most, len(punctual)))
 

@@ -11,6 +11,7 @@ from django_jobs.planning import (
     LiveJob,
     Missed,
     Overlap,
+    Plan,
     Planned,
     Policy,
     TickOutcome,
@@ -48,6 +49,21 @@ def test_a_punctual_time_gets_its_job():
     made = plan(HOURLY, Policy(), NOON, NOON + timedelta(seconds=1))
     assert outcomes(made) == [(NOON, ON_TIME, True, False)]
     assert (made.next_at, made.cancel) == (NOON + HOUR, frozenset())
+
+
+def test_a_punctual_time_is_not_missed_however_short_the_window():
+    for missed in Missed:
+        policy = Policy(missed, timedelta(seconds=5))
+        made = plan(HOURLY, policy, NOON, NOON + timedelta(seconds=59))
+        assert [time.outcome for time in made.times] == [ON_TIME]
+        made = plan(HOURLY, policy, NOON, NOON + timedelta(seconds=60))
+        assert [time.outcome for time in made.times] == [MISSED]
+
+
+@pytest.mark.parametrize("overlap", Overlap)
+def test_a_time_whose_job_lives_already_takes_nothing_from_anybody(overlap):
+    made = plan(HOURLY, Policy(overlap=overlap), NOON, NOON, [LiveJob(1, planned_at=NOON)])
+    assert made == Plan(next_at=NOON + HOUR)
 
 
 def test_a_planned_time_is_missed_when_it_is_a_minute_late():

@@ -186,7 +186,8 @@ def test_a_job_that_is_retried_counts_as_live_again(engine, schedule):
     assert engine.live_jobs([schedule.pk]) == {}
     engine.move([job.pk], State.READY, [State.FAILED], NOON)
     engine.reopen([job.pk, 999_999])
-    assert engine.live_jobs([schedule.pk]) == {schedule.pk: [LiveJob(job.pk)]}
+    (live,) = engine.live_jobs([schedule.pk])[schedule.pk]
+    assert live == LiveJob(job.pk, planned_at=Tick.objects.get().planned_at)
 
 
 def test_pruning_a_job_leaves_its_end_in_the_history(engine, schedule):

@@ -106,6 +106,14 @@ def test_a_backfill_does_not_move_the_schedule():
     assert (row.next_run_at, row.last_planned_at) == (NOON + HOUR, None)
 
 
+def test_a_backfill_of_a_time_that_is_just_due_is_not_cancelled_by_the_next_look(engine):
+    ScheduleFactory(name="sync", next_run_at=NOON, overlap="cancel_old")
+    schedules.backfill("sync", NOON, NOON)
+    Ticker().run(engine)
+    assert Job.objects.get().state == State.READY
+    assert Tick.objects.get().outcome == "backfilled"
+
+
 def test_backfilled_jobs_run_one_by_one_or_all_at_once():
     ScheduleFactory(name="sync")
     schedules.backfill("sync", NOON - 3 * HOUR, NOON)

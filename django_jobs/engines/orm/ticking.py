@@ -107,7 +107,7 @@ class TickVerbs(Rows):
                 tick.job_state, tick.held = state, False
                 ended.append(tick)
                 continue
-            live.setdefault(tick.schedule_id, []).append(LiveJob(tick.job_id, tick.held))
+            live.setdefault(tick.schedule_id, []).append(LiveJob(tick.job_id, tick.held, tick.planned_at))
         self.ticks.bulk_update(ended, ["job_state", "held"], batch_size=BLOCK)
         return live
 
