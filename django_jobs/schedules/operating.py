@@ -238,7 +238,11 @@ def _save(engine: Engine, row: Schedule, fields: Iterable[str]) -> None:
 def _tick(engine: Engine, row: Schedule, times: list[Planned], now: datetime) -> list[int]:
     """Write these planned times beside the schedule's own; return the ids of their jobs."""
     plan = Plan(tuple(times), row.next_run_at)
-    jobs = {planned.at: job_for(row, planned.at) for planned in times if planned.has_job}
+    jobs = {
+        planned.at: job_for(row, None if planned.outcome is TickOutcome.MANUAL else planned.at)
+        for planned in times
+        if planned.has_job
+    }
     ticking = Ticking(row, plan, jobs)
     ids = engine.tick([ticking], now)
     signal_new(ticking, ids)

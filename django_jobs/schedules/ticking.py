@@ -162,11 +162,11 @@ def decide(schedule: Schedule, now: datetime, live: list[LiveJob]) -> Ticking:
     return Ticking(schedule, made, {at: job_for(schedule, at) for at in times})
 
 
-def job_for(schedule: Schedule, planned_at: datetime) -> NewJob:
-    """Return the job of a planned time, shifted by the schedule's jitter."""
+def job_for(schedule: Schedule, planned_at: datetime | None) -> NewJob:
+    """Return the job of a planned time, shifted by the schedule's jitter; `None`: one for now."""
     definition = registry.get(schedule.job_name)
     job = new_job(definition, tuple(schedule.args), schedule.kwargs)
-    if not schedule.jitter:
+    if planned_at is None or not schedule.jitter:
         return job
     return job._replace(later=Later(instant=planned_at + schedule.timetable.jitter_for(planned_at)))
 

@@ -69,6 +69,12 @@ def test_run_now_enqueues_a_job_and_leaves_the_next_planned_time():
     assert run_jobs() == ["successful"]
 
 
+def test_run_now_does_not_wait_for_the_jitter():
+    ScheduleFactory(name="sync", jitter=timedelta(minutes=50))
+    schedules.run_now("sync")
+    assert (Job.objects.get().state, Job.objects.get().run_at) == (State.READY, NOON)
+
+
 def test_a_paused_schedule_can_be_run_now():
     ScheduleFactory(name="sync", paused=True)
     assert schedules.run_now("sync") == Job.objects.get().pk
