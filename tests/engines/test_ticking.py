@@ -160,6 +160,19 @@ def test_held_jobs_are_released_one_by_one_and_in_order(engine, schedule, scene)
     assert order == [time.at for time in times]
 
 
+def test_jobs_that_wait_for_long_hide_no_others(engine, db):
+    first, second = ScheduleFactory.create_batch(2)
+    for row in (first, second):
+        engine.tick([ticking(row, on_time(), on_time(NOON + HOUR, hold=True))], NOON)
+    _, _, done, held = Job.objects.order_by("pk")
+    engine.move([done.pk], State.CANCELLED, [State.READY], LATER)
+    assert engine.release_held(1, LATER) == ({"default"}, True)
+    held.refresh_from_db()
+    assert held.state == State.READY
+    assert Job.objects.filter(state=State.WAITING).count() == 1
+    assert engine.release_held(1, LATER) == (set(), True)
+
+
 def test_a_cancelled_held_job_leaves_the_line(engine, schedule):
     engine.tick([ticking(schedule, on_time(), on_time(NOON + HOUR, hold=True))], NOON)
     held = Job.objects.latest("pk")

@@ -7,7 +7,7 @@ planned time) stands behind that: it makes a mistake here an error, never a seco
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 
 from django_jobs.engines.endings import NEVER
 from django_jobs.engines.orm.inserting import new_row
@@ -107,7 +107,9 @@ class TickVerbs(Rows):
                 tick.job_state, tick.held = state, False
                 ended.append(tick)
                 continue
-            live.setdefault(tick.schedule_id, []).append(LiveJob(tick.job_id, tick.held, tick.planned_at))
+            live.setdefault(tick.schedule_id, []).append(
+                LiveJob(tick.job_id, tick.held, tick.planned_at)
+            )
         self.ticks.bulk_update(ended, ["job_state", "held"], batch_size=BLOCK)
         return live
 
@@ -162,10 +164,16 @@ class TickVerbs(Rows):
 
     def release_held(self, limit: int, now: datetime | None = None) -> tuple[set[str], bool]:
         """Make held jobs READY whose predecessors have ended."""
-        holding = self.ticks.filter(held=True).order_by("schedule_id")
-        ids = list(holding.values_list("schedule_id", flat=True).distinct()[:limit])
-        if not ids:
+        holding = self.ticks.filter(held=True)
+        if not holding.exists():
             return set(), False
+        # Only those whose turn has come: a hundred that wait for long must not hide the others.
+        ready = self.schedules.filter(
+            ~Exists(self._unended()), pk__in=holding.order_by().values("schedule_id")
+        )
+        ids = list(ready.order_by("pk").values_list("pk", flat=True)[:limit])
+        if not ids:
+            return set(), True
         now = self.at(now)
         with self.transaction():
             locked = self.free(self.schedules.filter(pk__in=ids).order_by("pk"))
@@ -176,6 +184,17 @@ class TickVerbs(Rows):
             rows.update(state=State.READY, run_at=now, waiting_for=None)
             self.ticks.filter(schedule_id__in=ids, job_id__in=turn).update(held=False)
         return queues, True
+
+    def _unended(self) -> QuerySet[Tick]:
+        """Return the ticks of the schedule around it whose jobs live and are not held."""
+        living = self.jobs.filter(pk=OuterRef("job_id")).exclude(state__in=sorted(FINAL))
+        return self.ticks.filter(
+            Exists(living.order_by()),
+            schedule_id=OuterRef("pk"),
+            job_id__isnull=False,
+            job_state="",
+            held=False,
+        ).order_by()
 
     def prune_ticks(self, before: datetime, limit: int, after: int = 0) -> tuple[int, int | None]:
         """Delete old ticks in one window of ids."""
