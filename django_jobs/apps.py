@@ -1,7 +1,7 @@
 """Registers the app with Django: finds the jobs of every app, connects the checks."""
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_delete
 from django.utils.module_loading import autodiscover_modules
 
 
@@ -17,9 +17,12 @@ class DjangoJobsConfig(AppConfig):
         """Import each app's `jobs.py`, as the admin imports each app's `admin.py`."""
         from django_jobs import checks  # noqa: F401, PLC0415 - registers itself, needs the apps
         from django_jobs.conf import get_settings  # noqa: PLC0415
+        from django_jobs.models import Schedule  # noqa: PLC0415
+        from django_jobs.schedules.operating import cancel_held  # noqa: PLC0415
 
         autodiscover_modules(*get_settings().AUTODISCOVER)
         post_migrate.connect(_sync_schedules, sender=self)
+        pre_delete.connect(cancel_held, sender=Schedule)
 
 
 def _sync_schedules(using: str, **_: object) -> None:

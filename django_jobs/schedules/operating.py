@@ -174,17 +174,21 @@ def delete(name: str) -> None:
     Raises ScheduleNotFound, and InvalidSchedule for one that code declares: the next deploy
     would bring it back. Pause it, or remove it from the code.
     """
-    with _locked(name) as (engine, row, now):
+    with _locked(name) as (engine, row, _):
         if row.source == CODE and row.disabled_at is None:
             raise InvalidSchedule(
                 f'"{name}" is declared in the code of {row.job_name}, which would bring it back. '
                 "Pause it here, or remove it there.",
                 "name",
             )
-        live = engine.live_jobs([row.pk]).get(row.pk, [])
-        held = [job.job_id for job in live if job.held]
-        engine.move(held, State.CANCELLED, IDLE, now)
         row.delete(using=engine.connection.alias)
+
+
+def cancel_held(instance: Schedule, using: str, **_: Any) -> None:
+    """Cancel what waits in the line of a schedule that is being deleted, whoever deletes it."""
+    held = Tick.objects.using(using).filter(schedule=instance, held=True, job_id__isnull=False)
+    ids: Any = list(held.values_list("job_id", flat=True))
+    get_engine(using).move(ids, State.CANCELLED, IDLE, clock.now_or_none())
 
 
 def _set(row: Schedule, fields: Mapping[str, Any], now: datetime) -> None:

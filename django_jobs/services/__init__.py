@@ -5,13 +5,14 @@ from django_jobs.services.base import Service
 from django_jobs.services.promoter import Promoter
 from django_jobs.services.pruner import Pruner
 from django_jobs.services.rescuer import Rescuer
-from django_jobs.services.scheduler import Scheduler
+from django_jobs.services.scheduler import Releaser, Scheduler
 
 
 def all_services() -> list[Service]:
     """Return a fresh set of all services, in the order in which they run."""
     always: list[Service] = [Promoter(), Rescuer(), Pruner()]
-    return [Scheduler(), *always] if get_settings().SCHEDULES_ENABLED else always
+    # Jobs that are there go on where schedules are off: held ones, too.
+    return [Scheduler() if get_settings().SCHEDULES_ENABLED else Releaser(), *always]
 
 
-__all__ = ["Promoter", "Pruner", "Rescuer", "Scheduler", "Service", "all_services"]
+__all__ = ["Promoter", "Pruner", "Releaser", "Rescuer", "Scheduler", "Service", "all_services"]

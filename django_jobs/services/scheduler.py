@@ -23,6 +23,21 @@ GIVE_UP = 60.0
 PAGE = 100
 
 
+class Releaser(Service):
+    """Lets jobs of schedules run whose predecessors have ended; alone where schedules are off."""
+
+    interval = LONGEST
+    jitter = 0.1
+
+    def run(self, engine: Engine) -> set[str]:
+        """Release what may go on; look again soon while something is held."""
+        queues, held = engine.release_held(PAGE, clock.now_or_none())
+        announce(engine.connection, sorted(queues))
+        if held:
+            self._due_at = min(self._due_at, clock.monotonic() + HELD)
+        return queues
+
+
 class Scheduler(Service):
     """Looks when the next schedule is due, and every ten seconds."""
 

@@ -240,6 +240,17 @@ def test_deleting_a_schedule_cancels_what_waits_in_its_line():
     assert states == {ready.pk: State.READY, held.pk: State.CANCELLED}
 
 
+def test_rows_that_are_deleted_behind_our_back_leave_no_job_waiting_for_ever(engine):
+    row = ScheduleFactory(next_run_at=NOON, overlap="queue_all")
+    TickFactory(schedule=row, planned_at=None, job_id=JobFactory(schedule_id=row.pk).pk)
+    Ticker().run(engine)
+    Schedule.objects.all().delete()
+    assert list(Job.objects.order_by("pk").values_list("state", flat=True)) == [
+        State.READY,
+        State.CANCELLED,
+    ]
+
+
 def test_a_schedule_that_code_declares_cannot_be_deleted(nightly):
     sync()
     with pytest.raises(InvalidSchedule, match="would bring it back"):

@@ -265,6 +265,19 @@ def test_schedules_can_be_switched_off_as_a_whole(settings):
     assert not any(isinstance(service, Scheduler) for service in all_services())
 
 
+def test_jobs_that_wait_for_each_other_go_on_where_schedules_are_off(engine, settings):
+    settings.DJANGO_JOBS = {"SCHEDULES_ENABLED": False}
+    schedule = due()
+    schedules.backfill(schedule.name, NOON - HOUR, NOON)
+    first, second = Job.objects.order_by("pk")
+    engine.move([first.pk], State.CANCELLED, [State.READY], NOON)
+    for service in all_services():
+        service.attend(engine)
+    second.refresh_from_db()
+    assert second.state == State.READY
+    assert Job.objects.count() == 2
+
+
 def test_an_idle_look_takes_two_queries(engine, django_assert_num_queries):
     ScheduleFactory.create_batch(3)
     service = Scheduler()
