@@ -91,7 +91,7 @@ class ScheduleVerbs(ABC):
     def prune_ticks(self, before: datetime, limit: int, after: int = 0) -> tuple[int, int | None]:
         """Delete old ticks among the `limit` next ids `after`, but none whose job may live.
 
-        Returns how many, and the last id looked at (`None`: the end was reached).
+        Returns how many, and the last id looked at (`None`: nothing behind it is old).
         """
 
     @abstractmethod

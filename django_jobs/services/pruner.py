@@ -34,13 +34,14 @@ class Pruner(Service):
         engine.forget_workers(now - WORKERS_KEPT)
         successful_before = now - timedelta(days=settings.RETENTION_SUCCESSFUL)
         failed_before = now - timedelta(days=settings.RETENTION_FAILED)
-        count = self._prune_ticks(engine, now - timedelta(days=settings.RETENTION_TICKS))
+        ticks = self._prune_ticks(engine, now - timedelta(days=settings.RETENTION_TICKS))
+        count, when_done = (ticks, WHEN_MUCH) if ticks >= PAGE else (0, WHEN_DONE)
         for _ in range(PAGES):
             pruned = engine.prune(successful_before, failed_before, PAGE, self._after)
             count += pruned.count
             if pruned.last_id is None:
                 self._after = 0
-                self._due_at = clock.monotonic() + WHEN_DONE
+                self._due_at = clock.monotonic() + when_done
                 return set()
             self._after = pruned.last_id
         if count:
@@ -48,7 +49,12 @@ class Pruner(Service):
         return set()
 
     def _prune_ticks(self, engine: Engine, before: datetime) -> int:
-        """Delete old history of schedules, one page at a time; return how much."""
-        count, last = engine.prune_ticks(before, PAGE, self._tick_after)
-        self._tick_after = last or 0
-        return count
+        """Delete old history of schedules, a few pages at a time; return how much."""
+        total = 0
+        for _ in range(PAGES):
+            count, last = engine.prune_ticks(before, PAGE, self._tick_after)
+            total += count
+            self._tick_after = last or 0
+            if last is None:
+                break
+        return total

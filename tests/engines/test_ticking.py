@@ -219,6 +219,8 @@ def test_old_history_is_pruned_but_not_of_jobs_that_may_live(engine, schedule):
     new = TickFactory(schedule=schedule, planned_at=NOON + 3 * HOUR, made_at=LATER, job_id=None)
     assert engine.prune_ticks(LATER, 3) == (2, live.pk)
     assert engine.prune_ticks(LATER, 3, live.pk) == (0, None)
+    assert engine.prune_ticks(LATER, 1) == (0, live.pk)
+    assert engine.prune_ticks(NOON, 1) == (0, None)
     assert set(Tick.objects.values_list("pk", flat=True)) == {live.pk, new.pk}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from django_jobs import clock
 from django_jobs.engines import get_engine
-from django_jobs.models import Claim, Job, JobRun, Worker
+from django_jobs.models import Claim, Job, JobRun, Tick, Worker
 from django_jobs.services import (
     Promoter,
     Pruner,
@@ -18,7 +18,7 @@ from django_jobs.services import (
     pruner,
 )
 from django_jobs.states import State
-from tests.factories import JobFactory, WorkerFactory
+from tests.factories import JobFactory, ScheduleFactory, TickFactory, WorkerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -161,3 +161,21 @@ def test_pruning_goes_on_where_it_stopped_and_then_rests(engine, frozen_clock, m
     assert not service.due
     frozen_clock.advance(timedelta(seconds=1))
     assert service.due
+
+
+def test_history_of_schedules_is_pruned_as_fast_as_it_comes(engine, frozen_clock, monkeypatch):
+    monkeypatch.setattr(pruner, "PAGE", 2)
+    monkeypatch.setattr(pruner, "PAGES", 2)
+    schedule = ScheduleFactory()
+    for days in (40, 40, 39, 38, 37, 36, 20, 19, 18):
+        at = clock.now() - timedelta(days=days, seconds=Tick.objects.count())
+        TickFactory(schedule=schedule, planned_at=at, made_at=at, job_id=None)
+    service = Pruner()
+    service.attend(engine)
+    assert Tick.objects.count() == 5
+    frozen_clock.advance(timedelta(seconds=pruner.WHEN_MUCH))
+    service.attend(engine)
+    assert Tick.objects.count() == 3
+    frozen_clock.advance(timedelta(days=11))
+    service.attend(engine)
+    assert Tick.objects.count() == 1

@@ -198,11 +198,14 @@ class TickVerbs(Rows):
 
     def prune_ticks(self, before: datetime, limit: int, after: int = 0) -> tuple[int, int | None]:
         """Delete old ticks in one window of ids."""
-        window = self.ticks.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)
-        ids = list(window[:limit])
+        window = self.ticks.filter(pk__gt=after).order_by("pk").values_list("pk", "made_at")
+        found = list(window[:limit])
         ended = Q(job_id__isnull=True) | ~Q(job_state="")
-        count, _ = self.ticks.filter(ended, pk__in=ids, made_at__lt=before).delete()
-        return count, ids[-1] if len(ids) == limit else None
+        old = self.ticks.filter(ended, pk__in=[pk for pk, _ in found], made_at__lt=before)
+        count, _ = old.delete()
+        # Ids rise with the time: behind a page without anything old there is nothing old.
+        more = len(found) == limit and any(made_at < before for _, made_at in found)
+        return count, found[-1][0] if more else None
 
     def reopen(self, job_ids: Collection[int]) -> None:
         """Note that ended jobs live again: their schedules reckon with them."""
