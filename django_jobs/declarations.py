@@ -137,11 +137,22 @@ def _declare(**given: Any) -> ScheduleDeclaration:
     for option, kind in (("missed", Missed), ("overlap", Overlap)):
         if option in given:
             given[option] = _choice(option, given[option], kind)
-    given["args"] = tuple(given.get("args", ()))
-    declaration = ScheduleDeclaration(**given)
+    if given.get("every") is not None and given.get("timezone"):
+        raise InvalidSchedule("every counts elapsed time: it takes no timezone.", "timezone")
+    args, kwargs = given.get("args", ()), given.get("kwargs", {})
+    check_kinds(args, kwargs)
+    declaration = ScheduleDeclaration(**{**given, "args": tuple(args), "kwargs": kwargs})
     check_window(declaration.missed_within)
     declaration.timetable  # noqa: B018 - raises where something is wrong
     return declaration
+
+
+def check_kinds(args: Any, kwargs: Any) -> None:
+    """Raise InvalidSchedule unless these are a list of values and a mapping from names."""
+    if not isinstance(args, (list, tuple)):
+        raise InvalidSchedule(f"args must be a list, got {args!r}.", "args")
+    if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
+        raise InvalidSchedule(f"kwargs must be an object with names, got {kwargs!r}.", "kwargs")
 
 
 def check_window(missed_within: timedelta) -> None:
@@ -181,15 +192,13 @@ def wrong_with(row: Kept) -> Iterator[InvalidSchedule | JobNotFound]:
 
 
 def _wrong_arguments(definition: "JobDefinition[Any, Any]", row: Kept) -> Iterator[InvalidSchedule]:
-    if not isinstance(row.args, (list, tuple)):
-        yield InvalidSchedule(f"args must be a list, got {row.args!r}.", "args")
-    elif not isinstance(row.kwargs, Mapping):
-        yield InvalidSchedule(f"kwargs must be an object with names, got {row.kwargs!r}.", "kwargs")
-    else:
-        try:
-            check_call(definition, tuple(row.args), row.kwargs)
-        except (TypeError, ValueError) as problem:
-            yield InvalidSchedule(str(problem), "args")
+    try:
+        check_kinds(row.args, row.kwargs)
+        check_call(definition, tuple(row.args), row.kwargs)
+    except InvalidSchedule as problem:
+        yield problem
+    except (TypeError, ValueError) as problem:
+        yield InvalidSchedule(str(problem), "args")
 
 
 def _span(option: str, value: Any) -> timedelta:

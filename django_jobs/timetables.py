@@ -15,6 +15,7 @@ from django_jobs.cron_text import Cron, parse
 from django_jobs.display import duration
 from django_jobs.exceptions import InvalidSchedule
 from django_jobs.registry import nearest
+from django_jobs.serializers import clean_text
 from django_jobs.wall_clocks import TICK, WallClock, occurrences, shown
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,6 +74,10 @@ class Timetable:
         if not isinstance(self.name, str) or not 0 < len(self.name) <= LONGEST_NAME:
             raise InvalidSchedule(
                 f"name must be a text of 1 to {LONGEST_NAME} characters, got {self.name!r}.", "name"
+            )
+        if clean_text(self.name) != self.name:
+            raise InvalidSchedule(
+                f"name has a NUL character or a lone surrogate: {self.name!r}.", "name"
             )
         _check_every(self.every, self.cron)
         if self.cron is not None:
