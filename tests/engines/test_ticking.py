@@ -193,6 +193,22 @@ def test_live_jobs_are_those_that_have_not_ended(engine, schedule):
     assert (ends[jobs[2].pk], ends[gone], ends[jobs[0].pk]) == ("FAILED", "PRUNED", "")
 
 
+def test_a_long_line_is_read_and_settled_in_few_queries(
+    engine, schedule, django_assert_max_num_queries
+):
+    pending = {"name": "tests.jobs.nothing", "run_at": NOON, "enqueued_at": NOON}
+    done = {**pending, "state": State.SUCCESSFUL, "finished_at": NOON}
+    rows = [Job(**(done if number % 2 else pending)) for number in range(2_000)]
+    times = [NOON - timedelta(seconds=number) for number in range(2_000)]
+    Tick.objects.bulk_create(
+        Tick(schedule=schedule, planned_at=at, outcome="on_time", job_id=job.pk, made_at=NOON)
+        for job, at in zip(Job.objects.bulk_create(rows), times, strict=True)
+    )
+    with django_assert_max_num_queries(3):
+        assert len(engine.live_jobs([schedule.pk])[schedule.pk]) == 1_000
+    assert Tick.objects.filter(job_state="SUCCESSFUL").count() == 1_000
+
+
 def test_a_job_that_is_retried_counts_as_live_again(engine, schedule):
     job = JobFactory(failed=True, schedule_id=schedule.pk)
     TickFactory(schedule=schedule, job_id=job.pk)

@@ -7,7 +7,18 @@ planned time) stands behind that: it makes a mistake here an error, never a seco
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
+from django.db.models import (
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
+from django.db.models.functions import Coalesce
 
 from django_jobs.engines.endings import NEVER
 from django_jobs.engines.orm.inserting import new_row
@@ -22,6 +33,9 @@ PREDECESSOR = "the job before it"
 
 PRUNED = "PRUNED"
 """What stands in `job_state` when a job was pruned before anybody looked how it had ended."""
+
+ENDS = frozenset({*map(str, FINAL), PRUNED})
+"""What `job_state` says of jobs that have ended."""
 
 BLOCK = 500
 Moment = tuple[int, datetime]
@@ -94,23 +108,23 @@ class TickVerbs(Rows):
 
     def live_jobs(self, schedule_ids: Collection[int]) -> dict[int, list[LiveJob]]:
         """Return the jobs that have not ended; note of the others how they did."""
-        opened = Q(job_id__isnull=False, job_state="")
-        ticks = list(self.ticks.filter(opened, schedule_id__in=schedule_ids).order_by("pk"))
-        found = self.jobs.filter(pk__in=[tick.job_id for tick in ticks])
-        states = dict(found.values_list("pk", "state"))
+        job = self.jobs.filter(pk=OuterRef("job_id")).order_by()
+        state = Coalesce(Subquery(job.values("state")[:1]), Value(PRUNED))
+        opened = self.ticks.filter(schedule_id__in=schedule_ids, job_id__isnull=False, job_state="")
+        rows = opened.annotate(state=state).order_by("pk")
         live: dict[int, list[LiveJob]] = {}
         ended = []
-        for tick in ticks:
-            assert tick.job_id is not None
-            state = states.get(tick.job_id, PRUNED)
-            if state == PRUNED or state in FINAL:
-                tick.job_state, tick.held = state, False
-                ended.append(tick)
-                continue
-            live.setdefault(tick.schedule_id, []).append(
-                LiveJob(tick.job_id, tick.held, tick.planned_at)
-            )
-        self.ticks.bulk_update(ended, ["job_state", "held"], batch_size=BLOCK)
+        columns = rows.values_list("pk", "state", "schedule_id", "job_id", "held", "planned_at")
+        for pk, job_state, schedule_id, job_id, held, planned_at in columns:
+            if job_state in ENDS:
+                ended.append(pk)
+            else:
+                assert job_id is not None
+                live.setdefault(schedule_id, []).append(LiveJob(job_id, held, planned_at))
+        for start in range(0, len(ended), BLOCK):
+            block = self.ticks.filter(pk__in=ended[start : start + BLOCK]).annotate(state=state)
+            # Asked once more: somebody may have retried it in between.
+            block.filter(state__in=ENDS).update(job_state=state, held=False)
         return live
 
     def tick(self, tickings: Sequence[Ticking], now: datetime | None = None) -> dict[Moment, int]:
