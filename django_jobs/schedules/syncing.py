@@ -59,8 +59,10 @@ def sync(alias: str | None = None) -> Synced:
             _create(engine, job, schedule, synced)
         elif rows[name].source != CODE:
             synced.taken.append(name)
+    now = engine.at(clock.now_or_none())
     for name, row in rows.items():
-        _update(engine, row, declared.get(name), synced)
+        if _apply(copy(row), declared.get(name), now, Synced()):
+            _update(engine, row, declared.get(name), synced)
     return synced
 
 
@@ -141,9 +143,7 @@ def _update(
     declared: tuple[str, ScheduleDeclaration] | None,
     synced: Synced,
 ) -> None:
-    """Bring one row in line; it is locked only when there is something to write."""
-    if not _apply(copy(row), declared, engine.at(clock.now_or_none()), Synced()):
-        return
+    """Bring one row in line, as it is under its lock: somebody else may have done so."""
     with engine.transaction():
         locked = engine.lock_schedule(row.pk)
         if locked is None:

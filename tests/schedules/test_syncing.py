@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from django_jobs import registry
+from django_jobs import clock, registry
 from django_jobs.declarations import cron, every
 from django_jobs.definitions import job
 from django_jobs.models import Schedule
@@ -52,13 +52,22 @@ def test_a_job_may_have_several_schedules():
     assert row("tests.nightly#2").every == timedelta(hours=1)
 
 
-def test_syncing_again_changes_nothing(django_assert_num_queries):
+def test_syncing_again_changes_nothing():
     declare(cron("0 2 * * *", starts_at=NOON), every(90, missed_within=7))
     sync()
     before = list(Schedule.objects.values())
     synced = sync()
     assert not any([synced.created, synced.changed, synced.disabled, synced.enabled])
     assert list(Schedule.objects.values()) == before
+
+
+def test_a_start_costs_as_much_with_many_schedules_as_with_one(
+    monkeypatch, django_assert_max_num_queries
+):
+    ScheduleFactory.create_batch(20)
+    monkeypatch.setattr(clock, "now_or_none", lambda: None)
+    with django_assert_max_num_queries(2):
+        sync()
 
 
 def test_a_new_rule_holds_from_now_on():
