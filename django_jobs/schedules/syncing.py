@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.db import IntegrityError, transaction
+
 from django_jobs import clock, registry
 from django_jobs.conf import get_settings
 from django_jobs.declarations import ScheduleDeclaration, default_timezone, wrong_with
@@ -54,6 +56,7 @@ def sync(alias: str | None = None) -> Synced:
     synced = Synced()
     declared = {schedule.name: (job, schedule) for job, schedule in _declared()}
     rows = {row.name: row for row in Schedule.objects.using(engine.connection.alias)}
+    _follow_renames(engine, declared, rows)
     for name, (job, schedule) in declared.items():
         if name not in rows:
             _create(engine, job, schedule, synced)
@@ -64,6 +67,29 @@ def sync(alias: str | None = None) -> Synced:
         if _apply(copy(row), declared.get(name), now, Synced()):
             _update(engine, row, declared.get(name), synced)
     return synced
+
+
+def _follow_renames(
+    engine: Engine,
+    declared: Mapping[str, tuple[str, ScheduleDeclaration]],
+    rows: dict[str, Schedule],
+) -> None:
+    """Give the rows named after a job its new name: with its pause, changes and history."""
+    for name, (job, _) in declared.items():
+        if name in rows or not name.startswith(job):
+            continue
+        former = [alias + name.removeprefix(job) for alias in registry.get(job).aliases]
+        old = next((one for one in former if one in rows and one not in declared), None)
+        if old is None or rows[old].source != CODE:
+            continue
+        try:
+            with transaction.atomic(using=engine.connection.alias):
+                found = Schedule.objects.using(engine.connection.alias).filter(pk=rows[old].pk)
+                found.update(name=name)
+        except IntegrityError:  # another worker was a little quicker
+            continue
+        rows[name] = rows.pop(old)
+        rows[name].name = name
 
 
 def values_of(schedule: ScheduleDeclaration) -> dict[str, Any]:

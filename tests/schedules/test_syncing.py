@@ -7,8 +7,9 @@ import pytest
 from django_jobs import clock, registry
 from django_jobs.declarations import cron, every
 from django_jobs.definitions import job
+from django_jobs.engines import get_engine
 from django_jobs.models import Schedule
-from django_jobs.schedules import change, pause, reset, sync
+from django_jobs.schedules import change, pause, reset, sync, syncing
 from tests.conftest import NOON
 from tests.factories import ScheduleFactory
 
@@ -174,6 +175,47 @@ def test_a_renamed_job_takes_its_schedule_along():
     declare(cron("0 2 * * *", name="report"), name="tests.new")
     sync()
     assert row("report").job_name == "tests.new"
+
+
+def rename():
+    """Declare the job of `declare(name="tests.old")` under a new name, as a deploy does."""
+    registry.unregister("tests.old")
+
+    @job(name="tests.new", aliases=["tests.old"], schedule=[cron("0 2 * * *"), every(90)])
+    def nightly() -> None:
+        pass
+
+
+def test_a_schedule_named_after_a_renamed_job_keeps_its_pause_its_changes_and_its_history():
+    declare(cron("0 2 * * *"), every(90), name="tests.old")
+    sync()
+    pause("tests.old", by="ana", reason="never again")
+    change("tests.old#2", overlap="allow")
+    ids = [row("tests.old").pk, row("tests.old#2").pk]
+    rename()
+    assert sync().created == []
+    assert [row("tests.new").pk, row("tests.new#2").pk] == ids
+    assert (row("tests.new").paused_by, row("tests.new").job_name) == ("ana", "tests.new")
+    assert row("tests.new#2").overlap == "allow"
+    assert Schedule.objects.count() == 2
+    assert sync().changed == []
+
+
+def test_a_renamed_job_leaves_what_people_made_under_its_former_name_alone():
+    ScheduleFactory(name="tests.old", job_name="tests.old")
+    rename()
+    assert sync().created == ["tests.new", "tests.new#2"]
+    assert row("tests.old").source == "admin"
+
+
+def test_a_rename_that_another_worker_has_made_is_no_error():
+    declare(cron("0 2 * * *"), name="tests.old")
+    sync()
+    rename()
+    rows = {"tests.old": row("tests.old")}
+    ScheduleFactory(name="tests.new")
+    syncing._follow_renames(get_engine("default"), {"tests.new": ("tests.new", None)}, rows)
+    assert set(rows) == {"tests.old"}
 
 
 @pytest.mark.parametrize(
