@@ -79,9 +79,11 @@ class ArgumentsField(forms.JSONField):
     def bound_data(self, data: Any, initial: Any) -> Any:
         """Return what is shown again; what cannot be read is shown as it was typed."""
         try:
-            return super().bound_data(data, initial)
-        except RecursionError:
+            value = super().bound_data(data, initial)
+            _text(value).encode()
+        except (RecursionError, UnicodeEncodeError):  # a lone surrogate fits on no page
             return InvalidJSONInput(data)
+        return value
 
 
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -124,6 +126,9 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         self.fields["timezone"].label = "Time zone"
         self.fields["timezone"].widget.attrs["list"] = "zones"
         self.fields["name"].help_text = "Cannot be changed later."
+        for name in ("starts_at", "ends_at"):
+            clocks = f"On the clocks of {timezone.get_current_timezone_name()}."
+            self.fields[name].help_text = f"{self.fields[name].help_text} {clocks}"
         self._offer_jobs()
         if self.instance.pk:
             self.fields["name"].disabled = True

@@ -268,15 +268,26 @@ def test_a_mask_that_stands_for_nothing_is_refused(admin_client):
     assert "stands for a value that is hidden" in found["args"][0]
 
 
+def test_what_no_database_can_store_is_refused_on_a_page_that_can_be_shown(admin_client):
+    found = errors(add(admin_client, job_name="tests.jobs.send", args='["\\ud800"]'))
+    assert "surrogate" in found["args"][0]
+
+
+def test_the_form_says_on_whose_clocks_its_limits_are(admin_client, settings):
+    settings.TIME_ZONE = "Europe/Paris"
+    page = text(admin_client.get(reverse(ADD)))
+    assert "Not before this instant. On the clocks of Europe/Paris." in page
+
+
 def test_without_the_permission_arguments_are_neither_shown_nor_changed(staff):
     client = staff("change_schedule")
-    row = ScheduleFactory(job_name="tests.jobs.send", args=["private"], kwargs={"subject": "x9"})
+    row = ScheduleFactory(job_name="tests.jobs.send", args=["private"], kwargs={"subject": "x-9"})
     page = client.get(address("change", row)).content.decode()
     assert "private" not in page
-    assert "x9" not in page
+    assert "x-9" not in page
     change(client, row, args='["evil"]', kwargs="{}", cron="30 4 * * *")
     row.refresh_from_db()
-    assert (row.args, row.kwargs, row.cron) == (["private"], {"subject": "x9"}, "30 4 * * *")
+    assert (row.args, row.kwargs, row.cron) == (["private"], {"subject": "x-9"}, "30 4 * * *")
 
 
 @pytest.mark.parametrize("codename", ["view_schedule", "change_schedule", "delete_schedule"])
