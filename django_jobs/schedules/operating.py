@@ -203,7 +203,7 @@ def _revive(row: Schedule, now: datetime) -> None:
     """Let a disabled schedule go on once nothing is wrong with it any more."""
     undeclared = row.source == CODE and row.disabled_reason == UNDECLARED
     if row.disabled_at is not None and not undeclared and not any(wrong_with(row)):
-        enable(row, now)
+        enable(row, now, anew=True)
 
 
 def check(row: Schedule) -> None:

@@ -108,10 +108,16 @@ def set_rule(row: Schedule, values: Mapping[str, Any], now: datetime) -> bool:
     return bool(changed)
 
 
-def enable(row: Schedule, now: datetime) -> None:
-    """Let a disabled schedule go on from its next planned time."""
+def enable(row: Schedule, now: datetime, *, anew: bool = False) -> None:
+    """Let a disabled schedule go on from its next planned time.
+
+    Where only nobody was there who knew its job, that is the first one since the last that was
+    dealt with: what was missed follows the schedule's policy, as after any gap. Not with `anew`.
+    """
+    was_gap = row.doubted_at is not None and not anew
     row.disabled_at, row.disabled_reason, row.doubted_at = None, "", None
-    row.next_run_at = row.timetable.next(now) if row.is_active else None
+    since = (row.last_planned_at or row.created_at) if was_gap else now
+    row.next_run_at = row.timetable.next(since) if row.is_active else None
 
 
 def _set_values(row: Schedule, values: Mapping[str, Any]) -> set[str]:
@@ -213,7 +219,7 @@ def _settle(row: Schedule, now: datetime, synced: Synced, changed: set[str]) -> 
     if problem is not None and (row.disabled_at is not None or _is_nonsense(row)):
         return changed | _disable(row, now, _reason(row, problem), synced)
     if row.disabled_at is not None:
-        enable(row, now)
+        enable(row, now, anew=bool(changed & set(RULE)))
         synced.enabled.append(row.name)
         return changed | STATUS
     if changed & set(RULE) and row.is_active:

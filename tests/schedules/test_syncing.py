@@ -10,6 +10,7 @@ from django_jobs.definitions import job
 from django_jobs.engines import get_engine
 from django_jobs.models import Schedule
 from django_jobs.schedules import change, pause, reset, sync, syncing
+from django_jobs.testing import run_jobs
 from tests.conftest import NOON
 from tests.factories import ScheduleFactory
 
@@ -275,3 +276,29 @@ def test_a_disabled_schedule_goes_on_only_when_its_arguments_fit_again():
     assert "gone" in row("hand-made").disabled_reason
     Schedule.objects.update(kwargs={"day": 1})
     assert sync().enabled == ["hand-made"]
+
+
+def test_what_was_missed_while_nobody_knew_the_job_follows_the_policy(engine, frozen_clock):
+    declare(every(3600, missed="all"))
+    sync()
+    run_jobs(now=NOON + timedelta(hours=1), schedules=True)
+    frozen_clock.advance(timedelta(hours=2))
+    engine.doubt([row().pk], "No worker knows the job.", 0, NOON + timedelta(hours=2))
+    engine.doubt([row().pk], "No worker knows the job.", 0, NOON + timedelta(hours=3))
+    assert row().disabled_at == NOON + timedelta(hours=3)
+    frozen_clock.advance(timedelta(hours=3))
+    assert sync().enabled == ["tests.nightly"]
+    assert row().next_run_at == NOON + timedelta(hours=2)
+    assert row().doubted_at is None
+    assert len(run_jobs(schedules=True)) == 4
+
+
+def test_a_new_rule_of_a_schedule_that_nobody_knew_starts_from_now_on(engine, frozen_clock):
+    declare(every(3600))
+    sync()
+    frozen_clock.advance(timedelta(hours=2))
+    engine.doubt([row().pk], "No worker knows the job.", 0, NOON + timedelta(hours=1))
+    engine.doubt([row().pk], "No worker knows the job.", 0, NOON + timedelta(hours=2))
+    declare(every(1800))
+    sync()
+    assert row().next_run_at == NOON + timedelta(hours=2, minutes=30)

@@ -102,7 +102,7 @@ class TickVerbs(Rows):
             limit = now - timedelta(seconds=patience)
             hopeless = {pk for pk, doubted_at in since.items() if doubted_at and doubted_at < limit}
             self.schedules.filter(pk__in=hopeless).update(
-                disabled_at=now, disabled_reason=reason, next_run_at=None, doubted_at=None
+                disabled_at=now, disabled_reason=reason, next_run_at=None
             )
         return hopeless
 
