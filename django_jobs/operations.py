@@ -47,7 +47,7 @@ def retry(job_ids: Iterable[int], *, from_start: bool = False) -> OperationResul
     Finished steps stay finished, unless it goes `from_start`.
     """
     otherwise = "only a finished job can be retried"
-    return _make_ready(job_ids, FINAL, otherwise, forget=from_start)
+    return _make_ready(job_ids, FINAL, otherwise, finished=from_start)
 
 
 def run_now(job_ids: Iterable[int]) -> OperationResult:
@@ -147,14 +147,20 @@ def is_paused(queue: Queue, now: datetime) -> bool:
 
 
 def _make_ready(
-    job_ids: Iterable[int], pool: Collection[State], otherwise: str, *, forget: bool = False
+    job_ids: Iterable[int],
+    pool: Collection[State],
+    otherwise: str,
+    *,
+    finished: bool | None = None,
 ) -> OperationResult:
+    """Move jobs to READY; forget their unfinished steps, or all, unless `finished` is `None`."""
     ids = _whole_numbers(job_ids)
     alias = get_settings().DATABASE
     with transaction.atomic(using=alias):
         done, taken = _move_to_ready(alias, ids, _from(pool, State.READY))
         get_engine(alias).reopen(done)
-        get_engine(alias).forget_steps(done, finished=forget)
+        if finished is not None:
+            get_engine(alias).forget_steps(done, finished=finished)
         refused = dict.fromkeys(taken, KEY_TAKEN)
         refused |= _reasons(alias, _rest(ids, done, taken), otherwise)
         _announce_jobs(alias, done)

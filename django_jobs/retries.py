@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+LONGEST_WAIT = 100 * 365 * 86400.0
+
 BackoffFunction = Callable[[BaseException, int], float | timedelta]
 """A user's own rule: (exception, attempt that failed) → seconds, or a timedelta."""
 
@@ -50,3 +52,8 @@ class Backoff:
 def as_seconds(wait: float | timedelta) -> float:
     """Return `wait` in seconds."""
     return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+
+
+def bounded(seconds: float) -> float:
+    """Return a wait that every database can add to its clock; not a number means none."""
+    return min(max(0.0, seconds), LONGEST_WAIT)

@@ -96,12 +96,14 @@ class Succeeded:
 class Raised:
     """The function raised. Without `again` the job is final.
 
-    `charged`: an attempt of the job is used up; not when a step has attempts of its own.
+    `charged`: an attempt of the job is used up; not when a step has attempts of its own. `step`
+    says in words which one of which step.
     """
 
     error: ErrorRecord
     again: Later | None = None
     charged: bool = True
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +164,9 @@ def after_run(outcome: Outcome) -> Transition:  # noqa: C901, PLR0911 - one case
             return Transition(State.SUCCESSFUL, RunOutcome.SUCCESSFUL, result=result)
         case Raised(error, None):
             return Transition(State.FAILED, RunOutcome.FAILED, error=error)
-        case Raised(error, again, charged):
-            return Transition(
-                State.SCHEDULED, RunOutcome.RETRIED, counts=charged, again=again, error=error
-            )
+        case Raised(error, again, charged, step):
+            to, how = State.SCHEDULED, RunOutcome.RETRIED
+            return Transition(to, how, counts=charged, again=again, error=error, reason=step)
         case TimedOut(error, again):
             to = State.FAILED if again is None else State.SCHEDULED
             return Transition(to, RunOutcome.TIMED_OUT, again=again, error=error)

@@ -4,11 +4,8 @@
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from datetime import datetime
-
-from django.db import DatabaseError
 
 from django_jobs import clock, registry
 from django_jobs.clock import FrozenClock, frozen
@@ -92,30 +89,12 @@ def _claim(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJob]:
     return engine.claim(queues, PAGE, WORKER, get_settings().LEASE, now=now)
 
 
-@contextmanager
-def _transaction_kept(engine: Engine) -> Iterator[None]:
-    """Undo the block where a database error in it has broken the test's transaction.
-
-    A worker has no transaction around a job, so that only the failed statement is undone.
-    """
-    connection = engine.connection
-    savepoint = connection.savepoint() if connection.in_atomic_block else None
-    yield
-    if savepoint is None:
-        return
-    try:
-        connection.savepoint_commit(savepoint)
-    except DatabaseError:
-        connection.set_rollback(rollback=False)
-        connection.savepoint_rollback(savepoint)
-
-
 def _run(engine: Engine, job: ClaimedJob, *, raise_errors: bool) -> RunOutcome:
     if registry.find(job.name) is None:
         engine.release([job.hold], now=clock.now_or_none())
         raise JobNotFound(f"Job #{job.id} wants {job.name}, which nobody declares.")
     context, began = make_context(job, WORKER), clock.monotonic()
-    with _transaction_kept(engine):
+    with engine.kept():
         transition = after_run(run_sync(job, context))
     ended = clock.monotonic()
     progress = context.take_progress()

@@ -325,7 +325,11 @@ class SQLiteEngine(ORMEngine):
             cursor.execute(self.CLOSE, (json.dumps(list(claim_ids)),))
             return int(cursor.rowcount)
 
-    MARK = "UPDATE django_jobs_job SET has_steps = 1 WHERE id = %s AND claim_id = %s"
+    MARK = """
+        UPDATE django_jobs_job
+        SET has_steps = 1, lost_count = CASE %s WHEN 'done' THEN 0 ELSE lost_count END
+        WHERE id = %s AND claim_id = %s
+    """
     SAVE_STEP = """
         INSERT INTO django_jobs_job_step (
             job_id, key, position, state, result, attempts, error_type, error, wake_at,
@@ -338,6 +342,7 @@ class SQLiteEngine(ORMEngine):
             error = excluded.error, wake_at = excluded.wake_at,
             started_at = excluded.started_at, finished_at = excluded.finished_at,
             claim_id = excluded.claim_id
+        WHERE state <> 'done'
     """
 
     def save_step(
@@ -350,7 +355,7 @@ class SQLiteEngine(ORMEngine):
         around = self.transaction() if first else nullcontext()
         with around, self.connection.cursor() as cursor:
             if first:
-                cursor.execute(self.MARK, hold)
+                cursor.execute(self.MARK, (step.state.value, *hold))
             cursor.execute(self.SAVE_STEP, (*row, *hold))
             return (wake_at(step, now) or now) if cursor.rowcount else None
 

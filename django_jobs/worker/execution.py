@@ -5,6 +5,7 @@ Knows no SQL and no pool; it is called in the thread, or on the event loop, that
 
 import asyncio
 import logging
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,7 +31,7 @@ from django_jobs.exceptions import (
 )
 from django_jobs.handles import running_job
 from django_jobs.masking import secrets_in
-from django_jobs.retries import Backoff, as_seconds
+from django_jobs.retries import LONGEST_WAIT, Backoff, as_seconds, bounded
 from django_jobs.serializers import dump_result, load
 from django_jobs.states import (
     ErrorRecord,
@@ -43,7 +44,7 @@ from django_jobs.states import (
     Succeeded,
     TimedOut,
 )
-from django_jobs.steps import Steps
+from django_jobs.steps import Steps, current_step
 from django_jobs.worker.atomicity import run_atomically
 from django_jobs.worker.failures import describe
 
@@ -56,7 +57,6 @@ logger = logging.getLogger("django_jobs")
 
 FINAL_ERRORS = (NonRetriable, ResultNotStorable, ResultTooLarge, StepFailed, InvalidStep)
 MIN_RETRY_AFTER, MAX_RETRY_AFTER = 1.0, 24 * 3600.0
-LONGEST_WAIT = 100 * 365 * 86400.0
 
 
 class ArgumentsDoNotFit(NonRetriable):
@@ -82,6 +82,7 @@ def make_context(claimed: ClaimedJob, worker: str = "") -> JobContext:
         claimed.name,
         claimed.hold,
         has_steps=claimed.has_steps,
+        lost=claimed.lost_count > 0,
         judge=lambda error, attempts: _judge(error, attempts, context),
         should_stop=context.should_stop,
         log=context.log,
@@ -95,7 +96,8 @@ def run_sync(claimed: ClaimedJob, context: JobContext) -> Outcome:
     An async job is run to its end, with its database work in this thread.
     """
     definition = registry.get(claimed.name)
-    context.step.depth = len(connections[get_settings().DATABASE].atomic_blocks)
+    context.step.places.depth = len(connections[get_settings().DATABASE].atomic_blocks)
+    context.step.places.thread = threading.get_ident()
     with _told_which_job(claimed):
         try:
             call = _call(definition, claimed, context)
@@ -108,6 +110,7 @@ def run_sync(claimed: ClaimedJob, context: JobContext) -> Outcome:
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
             return _ending(error, definition, context)
         finally:
+            context.step.end()
             context.settled = True
 
 
@@ -150,15 +153,27 @@ async def _close_connections() -> None:
 class _Call:
     """A function with its arguments, decoded and checked."""
 
-    def __init__(self, definition: "Definition", args: list[Any], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        definition: "Definition",
+        context: JobContext,
+        args: list[Any],
+        kwargs: dict[str, Any],
+    ) -> None:
         self._function = definition.func
-        self._args, self._kwargs = args, kwargs
+        self._context = context
+        self._args = [context, *args] if definition.wants_context else args
+        self._kwargs = kwargs
 
     def now(self) -> Any:
         return self._function(*self._args, **self._kwargs)
 
     async def awaited(self) -> Any:
-        return await self.now()
+        try:
+            return await self.now()
+        finally:
+            told = self._context.ask not in (None, Ask.SHUTDOWN)
+            await self._context.step.settle(cancel=told)
 
 
 def _call(definition: "Definition", claimed: ClaimedJob, context: JobContext) -> _Call:
@@ -172,7 +187,7 @@ def _call(definition: "Definition", claimed: ClaimedJob, context: JobContext) ->
     context.find_secrets = lambda: secrets_in(
         parameters.by_name(args, kwargs), definition.sensitive
     )
-    return _Call(definition, [context, *args] if definition.wants_context else args, kwargs)
+    return _Call(definition, context, args, kwargs)
 
 
 def _limit_time(definition: "Definition", context: JobContext) -> Callable[[], None]:
@@ -204,10 +219,11 @@ def _cancel_when_told(context: JobContext) -> None:
 
 @contextmanager
 def _told_which_job(claimed: ClaimedJob) -> Iterator[None]:
-    token = running_job.set(claimed.id)
+    token, outer = running_job.set(claimed.id), current_step.set("")
     try:
         yield
     finally:
+        current_step.reset(outer)
         running_job.reset(token)
 
 
@@ -249,6 +265,9 @@ def _ending(error: BaseException, definition: "Definition", context: JobContext)
 
 def _raised(error: BaseException, definition: "Definition", context: JobContext) -> Outcome:
     if (outcome := _interrupted(context, definition)) is not None:
+        if isinstance(outcome, Raised):
+            context.error = error.__cause__
+        traceback.clear_frames(error.__traceback__)
         return outcome
     if isinstance(error, Snooze):
         return Snoozed(_later(error.when))
@@ -298,7 +317,7 @@ def _wait(
     error: BaseException, definition: "Definition", context: JobContext, attempt: int
 ) -> float:
     try:
-        return _bounded(as_seconds(definition.backoff(error, attempt)))
+        return bounded(as_seconds(definition.backoff(error, attempt)))
     except BaseException as second:  # noqa: BLE001 - a user's function may raise anything
         # Not logger.exception(): the traceback shows the job's own exception, secrets included.
         record = describe(second, definition.name, context.secrets)
@@ -310,12 +329,7 @@ def _wait(
 def _later(when: float | timedelta | datetime) -> Later:
     if isinstance(when, datetime):
         return Later(instant=min(when, clock.now() + timedelta(seconds=LONGEST_WAIT)))
-    return Later(seconds=_bounded(as_seconds(when)))
-
-
-def _bounded(seconds: float) -> float:
-    """Return a wait that every database can add to its clock; not a number means none."""
-    return min(max(0.0, seconds), LONGEST_WAIT)
+    return Later(seconds=bounded(as_seconds(when)))
 
 
 def _held_between(later: Later) -> Later:

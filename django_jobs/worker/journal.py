@@ -221,7 +221,7 @@ def _trouble(event: End) -> tuple[int, str, str]:
         count = f"{claimed.attempt} attempt{'s' if claimed.attempt > 1 else ''}"
         page = _page(claimed.id)
         return logging.ERROR, "failed", f"failed after {count}: {problem}  {page}".rstrip()
-    tries = f"attempt {claimed.attempt}/{claimed.max_attempts}"
+    tries = f"{transition.reason or f'attempt {claimed.attempt}'}/{claimed.max_attempts}"
     return logging.WARNING, "retried", f"{tries} failed: {problem}  retry {_when(transition)}"
 
 

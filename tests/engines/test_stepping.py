@@ -6,9 +6,10 @@ import pytest
 from django.db import transaction
 
 from django_jobs.engines.base import Hold
+from django_jobs.engines.orm import ORMEngine
 from django_jobs.engines.steps import Memo, StepRecord
 from django_jobs.models import Job, JobStep
-from django_jobs.states import Later, State, StepState
+from django_jobs.states import Later, RunOutcome, State, StepState
 from tests.engines.scenes import LATER, NOON, SUCCESS
 
 DONE = StepRecord("fetch", 1, StepState.DONE, result='{"rows":[1,"ä"]}', attempts=1, began_ago=2.0)
@@ -90,6 +91,53 @@ def test_a_sleep_may_end_at_an_instant(engine, scene):
     hold = scene.run_one()
     assert engine.save_step(hold, sleeping(Later(instant=LATER)), first=True, now=NOON) == LATER
     assert engine.load_steps(hold.job_id, NOON)["nap"].wake_at == LATER
+
+
+def test_what_is_done_stays_done_whatever_is_written_later(engine, scene):
+    hold = scene.run_one()
+    engine.save_step(hold, DONE, first=True, now=NOON)
+    failing = StepRecord("fetch", 1, StepState.RETRYING, attempts=2, error="late")
+    for late in (failing, DONE):
+        assert engine.save_step(hold, late, first=False, now=LATER) is None
+    memo = engine.load_steps(hold.job_id, NOON)["fetch"]
+    assert (memo.state, memo.attempts) == (StepState.DONE, 1)
+
+
+def test_a_step_that_is_done_makes_up_for_losses_and_no_other_does(engine, scene):
+    hold = scene.run_one()
+    Job.objects.update(lost_count=2)
+    engine.save_step(hold, sleeping(Later(30.0)), first=True, now=NOON)
+    assert Job.objects.get().lost_count == 2
+    engine.save_step(hold, DONE, first=True, now=NOON)
+    assert Job.objects.get().lost_count == 0
+
+
+def test_a_step_of_a_job_that_was_asked_to_stop_is_still_written(engine, scene):
+    hold = scene.run_one()
+    engine.ask_to_stop([hold.job_id], NOON)
+    assert engine.save_step(hold, DONE, first=True, now=NOON) == NOON
+
+
+@pytest.mark.parametrize("to", [State.READY, State.CANCELLED])
+def test_a_step_of_a_job_that_was_taken_away_is_refused(engine, scene, to):
+    hold = scene.run_one()
+    engine.take([hold.job_id], to, RunOutcome.RELEASED, NOON)
+    assert engine.save_step(hold, DONE, first=True, now=NOON) is None
+    scene.claim(now=LATER)
+    assert engine.save_step(hold, DONE, first=True, now=LATER) is None
+    assert not JobStep.objects.exists()
+
+
+def test_all_steps_are_read_and_one_is_written_in_one_statement(
+    engine, scene, django_assert_num_queries
+):
+    hold = scene.run_one()
+    engine.save_step(hold, DONE, first=True, now=NOON)
+    with django_assert_num_queries(1):
+        engine.load_steps(hold.job_id)
+    if type(engine) is not ORMEngine:
+        with django_assert_num_queries(1):
+            engine.save_step(hold, sleeping(Later(30.0)), first=False)
 
 
 def test_forgetting_keeps_what_is_finished_unless_told_otherwise(engine, scene):

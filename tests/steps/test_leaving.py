@@ -1,6 +1,9 @@
 """A job leaves its function at a step and goes on later: sleep, loss, a request to stop."""
 
-from datetime import timedelta
+import asyncio
+import gc
+import weakref
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -157,3 +160,90 @@ def test_an_async_job_has_the_same_steps(run, calls, frozen_clock):
     assert handle.result == [1, 2, 3]
     assert outcomes[:2] == [RunOutcome.SUSPENDED, RunOutcome.RETRIED]
     assert calls.made == ["one", "two", "two", "three"]
+
+
+@pytest.mark.parametrize("span", [0, -5, float("nan"), timedelta(days=-1)])
+def test_a_sleep_of_no_time_is_over_at_once(run, calls, span):
+    def body(context: JobContext) -> None:
+        context.step.sleep("nap", span)
+
+    _, outcomes = run(body)
+    assert outcomes == [RunOutcome.SUSPENDED, RunOutcome.SUCCESSFUL]
+
+
+@pytest.mark.parametrize("span", [1e300, float("inf"), timedelta.max])
+def test_a_sleep_ends_within_a_hundred_years(run, span):
+    def body(context: JobContext) -> None:
+        context.step.sleep("for ever", span)
+
+    _, outcomes = run(body)
+    assert outcomes == [RunOutcome.SUSPENDED]
+    assert the_job().run_at.year in (2129, 2130)
+
+
+def test_a_sleep_until_the_end_of_the_calendar_does_too(run):
+    def body(context: JobContext) -> None:
+        context.step.sleep_until("doomsday", datetime.max.replace(tzinfo=UTC))
+
+    _, outcomes = run(body)
+    assert outcomes == [RunOutcome.SUSPENDED]
+    assert the_job().run_at.year in (2129, 2130)
+
+
+def test_steps_that_were_gathered_are_on_record_before_the_job_goes_elsewhere(
+    run, calls, frozen_clock
+):
+    calls.failures = {"fails": 1}
+
+    async def body(context: JobContext) -> list[str]:
+        steps = [context.step.arun(name, visit, name) for name in ("slow", "fails", "quick")]
+        return await asyncio.gather(*steps)
+
+    async def visit(name):
+        for _ in range({"slow": 50, "fails": 5, "quick": 0}[name]):
+            await asyncio.sleep(0)
+        return calls(name, name)
+
+    handle, outcomes = run(body)
+    assert outcomes == [RunOutcome.RETRIED]
+    assert steps() == {"slow": "done", "fails": "retrying", "quick": "done"}
+    frozen_clock.advance(timedelta(minutes=1))
+    assert run_jobs() == [RunOutcome.SUCCESSFUL]
+    handle.refresh()
+    assert handle.result == ["slow", "fails", "quick"]
+    assert sorted(calls.made) == ["fails", "fails", "quick", "slow"]
+
+
+def test_a_cancelled_sleeper_that_is_retried_from_its_start_sleeps_anew(run, calls, frozen_clock):
+    def body(context: JobContext) -> None:
+        context.step.run("one", calls, "one")
+        context.step.sleep("nap", 3600)
+
+    handle, _ = run(body)
+    operations.cancel([handle.id])
+    frozen_clock.advance(timedelta(hours=1))
+    operations.retry([handle.id], from_start=True)
+    assert run_jobs() == [RunOutcome.SUSPENDED]
+    assert calls.made == ["one", "one"]
+    assert the_job().run_at == NOON + timedelta(hours=2)
+
+
+def test_nothing_of_a_job_whose_step_was_interrupted_stays_in_memory(run, calls):
+    class Big:
+        pass
+
+    held = []
+
+    def body(context: JobContext) -> None:
+        big = Big()
+        held.append(weakref.ref(big))
+        context.step.sleep("nap", 60)
+        del big
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(body)
+        assert held[0]() is None
+    finally:
+        gc.enable()

@@ -1,14 +1,16 @@
 """Finished steps never run again, and each has attempts of its own."""
 
+import pickle
 from datetime import timedelta
 
 import pytest
 
-from django_jobs import JobContext, NonRetriable, State, operations
+from django_jobs import JobContext, NonRetriable, RetryAfter, State, operations
 from django_jobs.definitions import job
 from django_jobs.engines import get_engine
 from django_jobs.exceptions import StepFailed
 from django_jobs.models import JobRun, JobStep
+from django_jobs.retries import Backoff
 from django_jobs.states import RunOutcome
 from django_jobs.testing import run_jobs
 from tests.conftest import NOON
@@ -217,3 +219,89 @@ def test_the_first_run_reads_no_steps_and_a_later_one_reads_them_in_one_query(
     frozen_clock.advance(timedelta(minutes=1))
     assert run_jobs() == [RunOutcome.SUCCESSFUL]
     assert len(loads) == 1
+
+
+def test_a_step_may_be_called_what_the_second_of_a_name_is_called(run, calls, frozen_clock):
+    calls.failures = {"last": 1}
+
+    def body(context: JobContext) -> list[str]:
+        names = ["page", "page", "page#2", "page"]
+        found = [context.step.run(name, calls, "p", n) for n, name in enumerate(names)]
+        context.step.run("last", calls, "last")
+        return found
+
+    handle, _ = run(body)
+    frozen_clock.advance(timedelta(minutes=1))
+    run_jobs()
+    handle.refresh()
+    assert handle.result == [0, 1, 2, 3]
+    assert calls.made.count("p") == 4
+
+
+def test_running_a_job_now_does_not_give_its_step_new_attempts(run, calls):
+    calls.failures = {"one": 99}
+
+    def body(context: JobContext) -> None:
+        context.step.run("one", calls, "one")
+
+    handle, outcomes = run(body, max_attempts=2)
+    operations.run_now([handle.id])
+    assert outcomes + run_jobs() == [RunOutcome.RETRIED, RunOutcome.FAILED]
+
+
+def test_a_step_is_retried_when_and_as_often_as_it_says(run, calls):
+    def body(context: JobContext) -> None:
+        context.step.run("one", later)
+
+    def later():
+        raise RetryAfter(500)
+
+    run(body)
+    assert the_job().run_at == NOON + timedelta(seconds=500)
+
+
+@pytest.mark.parametrize("options", [{"never_retry": [KeyError]}, {"retry_on": [OSError]}])
+def test_the_jobs_options_say_what_is_not_retried(run, options):
+    def body(context: JobContext) -> None:
+        context.step.run("one", {}.__getitem__, "x")
+
+    _, outcomes = run(body, **options)
+    assert (outcomes, steps()) == ([RunOutcome.FAILED], {"one": "failed"})
+
+
+def test_secrets_are_masked_in_what_is_kept_of_a_failed_step(run, frozen_clock):
+    def body(context: JobContext, token: str = "") -> None:
+        context.step.run("one", refuse, token)
+
+    def refuse(token):
+        raise ValueError(f"bad token {token}")
+
+    job(name="tests.secretive", backoff=Backoff(first=10), max_attempts=2)(body).enqueue(
+        token="hush-hush"
+    )
+    run_jobs()
+    frozen_clock.advance(timedelta(minutes=1))
+    run_jobs()
+    kept = [*JobStep.objects.values_list("error"), *JobRun.objects.values_list()]
+    assert "hush" not in str(kept)
+    assert "bad token" in str(kept)
+
+
+def test_the_error_of_a_failed_step_is_an_ordinary_exception():
+    failed = StepFailed("pay", "ValueError", "no money")
+    again = pickle.loads(pickle.dumps(failed))
+    assert (again.step, again.error_type, again.error) == ("pay", "ValueError", "no money")
+    assert str(again) == 'step "pay" failed for good: ValueError: no money'
+    assert repr(again) == "StepFailed('pay', 'ValueError', 'no money')"
+
+
+def test_a_test_that_wants_errors_gets_that_of_a_step(run, calls):
+    calls.failures = {"one": 1}
+
+    def body(context: JobContext) -> None:
+        context.step.run("one", calls, "one")
+
+    job(name="tests.stepping")(body).enqueue()
+    with pytest.raises(RuntimeError, match="one is down"):
+        run_jobs(raise_errors=True)
+    assert steps() == {"one": "retrying"}

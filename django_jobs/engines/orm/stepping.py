@@ -4,6 +4,8 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import BooleanField, ExpressionWrapper, Q
+
 from django_jobs.engines.base import Hold
 from django_jobs.engines.orm.rows import Rows
 from django_jobs.engines.steps import Memo, StepRecord
@@ -24,25 +26,20 @@ COLUMNS = (
 )
 
 
+MEMO = ("state", "position", "result", "attempts", "error_type", "error", "wake_at")
+
+
 class Stepping(Rows):
     """The verbs about steps."""
 
     def load_steps(self, job_id: int, now: datetime | None = None) -> dict[str, Memo]:
         """Return what is on record of all steps of a job, by key."""
-        rows = JobStep.objects.using(self.alias).filter(job_id=job_id)
-        now = self.at(now)
+        due = ExpressionWrapper(Q(wake_at__lte=self.instant(now)), BooleanField())
+        rows = JobStep.objects.using(self.alias).filter(job_id=job_id).order_by()
+        found = rows.annotate(due=due).values_list("key", *MEMO, "due")
         return {
-            row.key: Memo(
-                StepState(row.state),
-                row.position,
-                row.result,
-                row.attempts,
-                row.error_type,
-                row.error,
-                row.wake_at,
-                due=row.wake_at is not None and row.wake_at <= now,
-            )
-            for row in rows
+            key: Memo._make((StepState(state), *rest, bool(is_due)))
+            for key, state, *rest, is_due in found
         }
 
     def save_step(
@@ -58,9 +55,12 @@ class Stepping(Rows):
             if not ours.values_list("pk", flat=True):
                 return None
             steps = JobStep.objects.using(self.alias)
+            if steps.filter(job_id=hold.job_id, key=key, state=StepState.DONE).exists():
+                return None
             steps.update_or_create(job_id=hold.job_id, key=key, defaults=values)
             if first:
-                self.jobs.filter(pk=hold.job_id).update(has_steps=True)
+                forgiven = {"lost_count": 0} if step.state is StepState.DONE else {}
+                self.jobs.filter(pk=hold.job_id).update(has_steps=True, **forgiven)
         return wake_at(step, now) or now
 
     def forget_steps(self, job_ids: Collection[int], *, finished: bool) -> None:

@@ -1,6 +1,7 @@
 """Steps: `save_step` in one statement, which is one round trip and one commit."""
 
 from datetime import datetime
+from typing import Any
 
 from django_jobs.engines.base import Hold
 from django_jobs.engines.postgresql.sessions import Session
@@ -13,7 +14,8 @@ class Stepping(Session):
 
     FENCE = """SELECT id FROM django_jobs_job
             WHERE id = %(job)s AND claim_id = %(claim)s FOR NO KEY UPDATE"""
-    FENCE_FIRST = """UPDATE django_jobs_job SET has_steps = true
+    FENCE_FIRST = """UPDATE django_jobs_job SET has_steps = true,
+                lost_count = CASE %(state)s WHEN 'done' THEN 0 ELSE lost_count END
             WHERE id = %(job)s AND claim_id = %(claim)s RETURNING id"""
     SAVE_STEP = """
         WITH fence AS (
@@ -35,6 +37,7 @@ class Stepping(Session):
             error = excluded.error, wake_at = excluded.wake_at,
             started_at = excluded.started_at, finished_at = excluded.finished_at,
             claim_id = excluded.claim_id
+        WHERE step.state <> 'done'
         RETURNING coalesce(step.wake_at, step.finished_at)
     """
 
@@ -43,7 +46,7 @@ class Stepping(Session):
     ) -> datetime | None:
         """Write a step while the job runs under the claim."""
         wake = step.wake
-        params = {
+        params: dict[str, Any] = {
             "job": hold.job_id,
             "claim": hold.claim_id,
             "key": step.key,
@@ -59,5 +62,8 @@ class Stepping(Session):
             "now": now,
         }
         fence = self.FENCE_FIRST if first else self.FENCE
-        rows = self.rows(self.SAVE_STEP.format(fence=fence), params)
-        return rows[0][0] if rows else None
+        # Not rows(): behind a pooler that would make four round trips of one.
+        with self.connection.cursor() as cursor:
+            cursor.execute(self.SAVE_STEP.format(fence=fence), params)
+            row = cursor.fetchone()
+        return row[0] if row else None

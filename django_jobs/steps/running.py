@@ -1,20 +1,14 @@
-"""Durable steps: what a job has done once it never does again, whatever happens to its worker.
+"""The verbs of `context.step`: look what is on record of a step, call it, write what became of it."""
 
-A step's name is its memory. The job's function runs from its top again after each interruption;
-finished steps then return what they returned, and the first unfinished one goes on.
-"""
-
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from inspect import isawaitable
 from typing import Any, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from asgiref.sync import sync_to_async
-from django.db import connections
+from django.db import InterfaceError, OperationalError, transaction
 
 from django_jobs import clock
 from django_jobs.conf import get_settings
@@ -22,7 +16,7 @@ from django_jobs.engines import get_engine
 from django_jobs.engines.base import Engine, Hold
 from django_jobs.engines.steps import Memo, StepRecord
 from django_jobs.exceptions import Cancel, InvalidStep, Snooze, StepFailed
-from django_jobs.retries import as_seconds
+from django_jobs.retries import LONGEST_WAIT, as_seconds, bounded
 from django_jobs.serializers import dump_result
 from django_jobs.states import (
     ErrorRecord,
@@ -33,9 +27,10 @@ from django_jobs.states import (
     StepState,
     Suspended,
 )
+from django_jobs.steps.places import Interruption, Place, Places, inside
 
-MOST_STEPS = 1000
-LONGEST_NAME = 200
+PAUSE = 0.2
+LONGEST = timedelta(seconds=LONGEST_WAIT)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,75 +38,38 @@ T = TypeVar("T")
 Judge = Callable[[BaseException, int], tuple[ErrorRecord, Later | None]]
 """(exception, how often the step was called) → its record, and when to try again, if at all."""
 
-current_step: ContextVar[str] = ContextVar("django_jobs_current_step", default="")
-"""The key of the step whose function runs in this thread or task."""
-
-
-class Interruption(BaseException):
-    """Leaves the job's function in the middle; a later run goes on from there.
-
-    `outcome` is how this run ends; `None`: as somebody asked it to. Not an `Exception`, so that
-    a job that catches those does not catch this.
-    """
-
-    def __init__(self, outcome: Outcome | None) -> None:
-        self.outcome = outcome
-        super().__init__("The job is interrupted at a step; it goes on later.")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A step that the function has come to: its key, its number, what is on record of it."""
-
-    key: str
-    position: int
-    memo: Memo | None
-
-    @property
-    def is_done(self) -> bool:
-        """Whether it never has to run again."""
-        return self.memo is not None and self.memo.state is StepState.DONE
-
-    @property
-    def result(self) -> Any:
-        """What its function returned, when it is done."""
-        return self.memo.result if self.memo else None
-
-    @property
-    def attempts(self) -> int:
-        """How often its function was called before."""
-        return self.memo.attempts if self.memo else 0
-
 
 class Steps:
     """The steps of one job: `context.step`. Without a job (`hold`) they simply run.
 
-    `depth` is the number of transactions around the job's function. For the worker:
-    `interruption`, once a step has interrupted the job.
+    For the worker: `places`, and `interruption`, once a step has interrupted the job. `lost`: a
+    worker has died under the job; the first step that is done makes up for that.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two by name only
         self,
         job: str,
         hold: Hold | None = None,
         *,
         has_steps: bool = False,
+        lost: bool = False,
         judge: Judge | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         log: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.depth = 0
+        self.places = Places(job)
         self.interruption: Interruption | None = None
         self._job = job
         self._hold = hold
         self._has_steps = has_steps
+        self._lost = lost
         self._judge = judge
         self._should_stop = should_stop
         self._log = log
-        self._names: Counter[str] = Counter()
-        self._count = 0
         self._known: dict[str, Memo] | None = None if has_steps else {}
         self._told_of_order = False
+        self._over = False
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     def run(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return `function(*args, **kwargs)`, called at least once and, when finished, never again.
@@ -129,13 +87,14 @@ class Steps:
             return cast("T", place.result)
         began = clock.monotonic()
         try:
-            with _inside(place.key):
+            with self._engine.kept(), inside(place.key):
                 result = function(*args, **kwargs)
+            record = self._done(place, result, began)
         except (Snooze, Cancel):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the step's
             self._fail(place, error, began)
-        self._finish(place, result, began)
+        self._save(record)
         return result
 
     def atomic(
@@ -147,20 +106,23 @@ class Steps:
         on SQLite the only one there is, as long as it runs: keep it short, and do nothing outside.
         """
         if self._hold is None:
-            with get_engine(get_settings().DATABASE).undoable():
+            with transaction.atomic(using=get_settings().DATABASE):
                 return function(*args, **kwargs)
         place = self._enter(name)
         if place.is_done:
             return cast("T", place.result)
         began = clock.monotonic()
         try:
-            with self._engine.undoable(), _inside(place.key):
+            # Not the engine's transaction(): its session settings are not for the project's queries.
+            with transaction.atomic(using=get_settings().DATABASE), inside(place.key):
                 result = function(*args, **kwargs)
-                self._finish(place, result, began)
+                record = self._done(place, result, began)
+                self._write(record)
         except (Snooze, Cancel):
             raise
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(place, error, began)
+        self._note(record)
         return result
 
     def sleep(self, name: str, span: float | timedelta) -> None:
@@ -168,7 +130,7 @@ class Steps:
 
         It survives restarts and deploys. Outside a worker it returns at once.
         """
-        self._sleep(name, Later(seconds=max(as_seconds(span), 0.0)))
+        self._sleep(name, Later(seconds=bounded(as_seconds(span))))
 
     def sleep_until(self, name: str, instant: datetime) -> None:
         """Go on at `instant`, an aware datetime; raises InvalidStep for a naive one."""
@@ -177,7 +139,7 @@ class Steps:
                 f'{self._job}: step "{name}" sleeps until {instant!r}, which is naive (no time '
                 "zone). Use timezone.now() + timedelta(…)."
             )
-        self._sleep(name, Later(instant=instant))
+        self._sleep(name, Later(instant=min(instant, clock.now() + LONGEST)))
 
     @overload
     async def arun(
@@ -193,19 +155,22 @@ class Steps:
         """Do what `run` does in an async job; awaits what the function returns, if it can."""
         if self._hold is None:
             return await _awaited(function(*args, **kwargs))
-        place = await sync_to_async(self._enter)(name)
-        if place.is_done:
-            return place.result
-        began = clock.monotonic()
-        try:
-            with _inside(place.key):
-                result = await _awaited(function(*args, **kwargs))
-        except (Snooze, Cancel):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the step's
-            await sync_to_async(self._fail)(place, error, began)
-        await sync_to_async(self._finish)(place, result, began)
-        return result
+        with self._under_way_here():
+            place = await sync_to_async(self._enter)(name)
+            if place.is_done:
+                return place.result
+            began = clock.monotonic()
+            try:
+                async with self._kept():
+                    with inside(place.key):
+                        result = await _awaited(function(*args, **kwargs))
+                record = self._done(place, result, began)
+            except (Snooze, Cancel):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is the step's
+                await sync_to_async(self._fail)(place, error, began)
+            await sync_to_async(self._save)(record)
+            return result
 
     async def aatomic(
         self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
@@ -221,48 +186,79 @@ class Steps:
         """Do what `sleep_until` does in an async job."""
         await sync_to_async(self.sleep_until)(name, instant)
 
+    def end(self) -> None:
+        """Refuse every further step: the run is over, and with it our right to the job."""
+        self._over = True
+
+    async def settle(self, *, cancel: bool) -> None:
+        """Let the steps end that still run in tasks of their own; `cancel` them, or wait.
+
+        One of several that were gathered has interrupted the job: what the others do meanwhile
+        must be on record before the job goes elsewhere.
+        """
+        self.end()
+        tasks = {task for task in self._under_way if task is not asyncio.current_task()}
+        try:
+            if tasks and not cancel:
+                await asyncio.wait(tasks)
+        finally:
+            for task in tasks:
+                if not task.done():
+                    task.cancel()
+                elif not task.cancelled():
+                    task.exception()  # else asyncio complains that nobody has asked for it
+
     @property
     def _engine(self) -> Engine:
         return get_engine(get_settings().DATABASE)
+
+    @contextmanager
+    def _under_way_here(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way.add(task)
+        try:
+            yield
+        finally:
+            self._under_way.discard(task)
+
+    @asynccontextmanager
+    async def _kept(self) -> AsyncIterator[None]:
+        # Only in the tests of a project; savepoints of steps side by side would end each other.
+        if not self.places.depth or len(self._under_way) > 1:
+            yield
+            return
+        stack = ExitStack()
+        await sync_to_async(lambda: stack.enter_context(self._engine.kept()))()
+        try:
+            yield
+        finally:
+            await sync_to_async(stack.close)()
 
     def _enter(self, name: str) -> Place:
         """Return the step that the function has come to, or leave the function here."""
         assert self._hold is not None
         if self.interruption is not None:  # somebody caught it, and went on
             raise self.interruption
-        self._check(name)
+        if self._over:
+            raise Interruption(Interrupted())
+        self.places.check(name)
         if self._should_stop():
             self._interrupt(None)
-        self._count += 1
-        self._names[name] += 1
-        key = name if self._names[name] == 1 else f"{name}#{self._names[name]}"
+        key = self.places.next(name)
         if self._known is None:
             self._known = self._engine.load_steps(self._hold.job_id, clock.now_or_none())
         memo = self._known.get(key)
-        if memo is not None and memo.position != self._count:
+        if memo is not None and memo.position != self.places.count:
             self._tell_of_order(key, memo.position)
         if memo is not None and memo.state is StepState.FAILED:
             raise StepFailed(key, memo.error_type, memo.error)
-        return Place(key, self._count, memo)
+        return Place(key, self.places.count, memo)
 
-    def _check(self, name: str) -> None:
-        problem = ""
-        if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or "\x00" in name:
-            problem = f"its name must be a text of 1 to {LONGEST_NAME} characters"
-        elif self._count >= MOST_STEPS:
-            problem = f"a job has at most {MOST_STEPS:,} steps; let it enqueue others"
-        elif len(connections[get_settings().DATABASE].atomic_blocks) > self.depth:
-            problem = (
-                "it stands inside transaction.atomic(), which could undo what is on record of it. "
-                "Use step.atomic(), or end the transaction before"
-            )
-        if problem:
-            raise InvalidStep(f"{self._job}: step {name!r}: {problem}.")
-
-    def _finish(self, place: Place, result: Any, began: float) -> None:
+    def _done(self, place: Place, result: Any, began: float) -> StepRecord:
         limit = get_settings().MAX_RESULT
         text = dump_result(f'Step "{place.key}" of {self._job}', result, limit)
-        record = StepRecord(
+        return StepRecord(
             place.key,
             place.position,
             StepState.DONE,
@@ -270,7 +266,6 @@ class Steps:
             attempts=place.attempts + 1,
             began_ago=clock.monotonic() - began,
         )
-        self._save(record)
 
     def _fail(self, place: Place, error: Exception, began: float) -> NoReturn:
         assert self._judge is not None
@@ -285,10 +280,16 @@ class Steps:
             error=described.message,
             began_ago=clock.monotonic() - began,
         )
-        self._save(record)
+        try:
+            self._save(record)
+        except Interruption:
+            problem = f"{described.type}: {described.message}".rstrip(": ")
+            self._log(f'Step "{place.key}" raised {problem}, after it was done or the job lost.')
+            raise
         if again is None:
             raise StepFailed(place.key, described.type, described.message) from error
-        self._interrupt(Raised(described, again, charged=False), error)
+        step = f'step "{place.key}", attempt {attempts}'
+        self._interrupt(Raised(described, again, charged=False, step=step), error)
 
     def _sleep(self, name: str, wake: Later) -> None:
         if self._hold is None:
@@ -304,15 +305,39 @@ class Steps:
         self._interrupt(Suspended(Later(instant=until), f'step "{place.key}"'))
 
     def _save(self, record: StepRecord) -> datetime:
+        """Write what became of a step, however long its database is away, up to a lease.
+
+        What it did outside is done, and would be done again. Repeating the write does no harm.
+        """
+        until = clock.monotonic() + get_settings().LEASE
+        while True:
+            try:
+                saved = self._write(record)
+            except (OperationalError, InterfaceError):
+                connection = self._engine.connection
+                if connection.in_atomic_block or clock.monotonic() > until:
+                    raise
+                with suppress(Exception):
+                    connection.close()
+                clock.sleep(PAUSE)
+            else:
+                self._note(record)
+                return saved
+
+    def _write(self, record: StepRecord) -> datetime:
         """Write what became of a step; leave the function when the job is not ours any more."""
         assert self._hold is not None
-        first = not self._has_steps
+        first = not self._has_steps or (self._lost and record.state is StepState.DONE)
         now = clock.now_or_none()
         saved = self._engine.save_step(self._hold, record, first=first, now=now)
         if saved is None:
             self._interrupt(Interrupted())
-        self._has_steps = True
         return saved
+
+    def _note(self, record: StepRecord) -> None:
+        """Note that a step is on record; not before that can no longer be undone."""
+        self._has_steps = True
+        self._lost = self._lost and record.state is not StepState.DONE
 
     def _interrupt(self, outcome: Outcome | None, cause: BaseException | None = None) -> NoReturn:
         self.interruption = Interruption(outcome)
@@ -322,19 +347,10 @@ class Steps:
         if not self._told_of_order:
             self._told_of_order = True
             self._log(
-                f'Step "{key}" was number {before} and is number {self._count} now: the code has '
-                "changed since. Steps are found by their names, and finished ones stay finished."
+                f'Step "{key}" was number {before} and is number {self.places.count} now: the code '
+                "has changed since. Steps are found by their names, and finished ones stay finished."
             )
 
 
 async def _awaited(result: Any) -> Any:
     return await result if isawaitable(result) else result
-
-
-@contextmanager
-def _inside(key: str) -> Iterator[None]:
-    token = current_step.set(key)
-    try:
-        yield
-    finally:
-        current_step.reset(token)
