@@ -13,7 +13,7 @@ from django_jobs import JobContext, job
 from django_jobs.engines.orm.ticking import TickVerbs
 from django_jobs.models import Queue
 from tests.crash.conditions import until
-from tests.crash.ledger import VARIABLE, note
+from tests.crash.ledger import VARIABLE, Ledger, note
 
 FOREVER = 600.0
 DIE_IN_TICK = "die-in-tick"
@@ -64,6 +64,34 @@ def settle(context: JobContext) -> None:
 def book(job_id, number):
     """Have an effect in the database."""
     Queue.objects.create(name=f"{job_id}/{number}/{time.monotonic_ns()}")
+
+
+@job
+def stroll(context: JobContext, steps: int) -> None:
+    """Go through many short steps."""
+    for number in range(steps):
+        context.step.run(f"pace {number}", pace, context.job_id, number)
+
+
+def pace(job_id, number):
+    """Take a moment."""
+    note("begin", job_id, number)
+    time.sleep(0.02)
+
+
+@job
+def stumble(context: JobContext, steps: int) -> None:
+    """Die in each step when it is first called."""
+    for number in range(steps):
+        context.step.run(f"stone {number}", trip, context.job_id, number)
+
+
+def trip(job_id, number):
+    """Die, but not twice."""
+    before = Ledger(Path(os.environ[VARIABLE])).begins(job_id)
+    note("begin", job_id, number)
+    if number not in {entry.attempt for entry in before}:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @job

@@ -1,14 +1,15 @@
 """Workers killed at any moment of jobs that consist of steps: finished steps never run again."""
 
 import random
+import time
 from collections import Counter
 
-from django_jobs import enqueue_many
+from django_jobs import enqueue, enqueue_many
 from django_jobs.models import Job, JobRun, JobStep, Queue
-from django_jobs.states import State
-from tests.crash.conditions import say, until
+from django_jobs.states import RunOutcome, State
+from tests.crash.conditions import say, seconds_since, until
 from tests.crash.invariants import drained, unfinished
-from tests.crash.jobs import settle, walk
+from tests.crash.jobs import settle, stroll, stumble, walk
 from tests.crash.processes import kill
 
 JOBS = 30
@@ -52,6 +53,34 @@ def test_an_atomic_job_happens_once_however_often_workers_are_killed(workers, le
     assert JobRun.objects.filter(job__in=ids, outcome="successful").count() == ATOMIC_JOBS
     booked = Counter(int(name.split("/")[0]) for name in _booked())
     assert booked == Counter(ids)
+
+
+def test_a_job_of_many_steps_is_handed_back_at_a_stop_and_goes_on_elsewhere(workers, ledger):
+    tree = workers("--threads", "1", "--grace", "600").ready()
+    job = enqueue(stroll, 200)
+    _await_calls(ledger, 10)
+    asked_at = time.monotonic()
+    assert tree.stop() == 0
+    done = len(ledger.begins())
+    say(f"handed back {seconds_since(asked_at):.2f} s after the stop, after {done} steps")
+    assert done < 200
+    row = Job.objects.get(pk=job.id)
+    assert (row.state, row.attempt, row.lost_count) == (State.READY, 0, 0)
+    assert [run.outcome for run in JobRun.objects.all()] == [RunOutcome.RELEASED]
+    assert workers("--burst").exit_code() == 0
+    assert Job.objects.get(pk=job.id).state == State.SUCCESSFUL
+    assert [entry.attempt for entry in ledger.begins()] == list(range(200))
+
+
+def test_a_job_that_gets_on_is_not_given_up_for_the_sum_of_its_losses(workers, ledger, profile):
+    profile(MAX_LOST=1)
+    workers("--processes", "2", "--threads", "1").ready(2)
+    enqueue(stumble, 4)
+    until(drained, within=60.0, what=unfinished)
+    row = Job.objects.get()
+    assert (row.state, row.lost_count) == (State.SUCCESSFUL, 0)
+    assert JobRun.objects.filter(outcome=RunOutcome.LOST).count() == 4
+    assert [entry.attempt for entry in ledger.begins()] == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def _await_calls(ledger, number):
