@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from statistics import median
 
 from django.db import connection
@@ -33,7 +33,7 @@ def measure(vendor: str, scale: Scale) -> Iterator[Figure]:
     for way, listen in ways:
         costs = []
         for _ in range(scale.rounds):
-            costs.append(_idle(scale, memory, listen=listen))
+            costs.append(idle(scale, memory, listen=listen))
             bare += _bare_process()
         transactions = [cost[0] for cost in costs if cost[0] is not None]
         shares = [cost[1] for cost in costs if cost[1] is not None]
@@ -59,9 +59,15 @@ def measure(vendor: str, scale: Scale) -> Iterator[Figure]:
     )
 
 
-def _idle(scale: Scale, memory: list[float], *, listen: bool) -> tuple[float | None, float | None]:
-    """Return transactions a second and the processor's share in percent."""
-    rows.empty()
+def idle(
+    scale: Scale,
+    memory: list[float],
+    *,
+    listen: bool,
+    prepare: Callable[[], None] = rows.empty,
+) -> tuple[float | None, float | None]:
+    """Return transactions a second and the processor's share in percent; note its memory."""
+    prepare()
     with worker(listen=listen) as (pid,):
         time.sleep(scale.settle)
         began, transactions, used = time.monotonic(), _transactions(), processor_seconds(pid)

@@ -30,7 +30,14 @@ def main() -> None:
 
 
 def _figures(vendor: str, scale: Any, parts: list[str]) -> Iterator[Any]:
-    from benchmarks import draining, enqueueing, idling, pickup, scheduling  # noqa: PLC0415 - as above
+    from benchmarks import (  # noqa: PLC0415 - as above
+        draining,
+        enqueueing,
+        idling,
+        pickup,
+        scheduling,
+        stepping,
+    )
 
     if not parts or "enqueue" in parts:
         yield from enqueueing.measure(scale)
@@ -42,6 +49,8 @@ def _figures(vendor: str, scale: Any, parts: list[str]) -> Iterator[Any]:
         yield from idling.measure(vendor, scale)
     if not parts or "schedules" in parts:
         yield from scheduling.measure(scale)
+    if not parts or "steps" in parts:
+        yield from stepping.measure(vendor, scale)
 
 
 def _server(connection: Any) -> str:

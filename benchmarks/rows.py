@@ -8,7 +8,17 @@ from django.db import connection
 from benchmarks.jobs import nothing
 from django_jobs import enqueue_many
 
-TABLES = ("tick", "schedule", "job_run", "job", "claim", "worker", "job_log", "job_progress")
+TABLES = (
+    "tick",
+    "schedule",
+    "job_run",
+    "job",
+    "claim",
+    "worker",
+    "job_log",
+    "job_progress",
+    "job_step",
+)
 
 INSERT = """
     INSERT INTO django_jobs_job (

@@ -17,6 +17,8 @@ class Scale:
     idle: float = 10.0
     schedules: int = 10_000
     due: int = 1_000
+    steps: int = 1_000
+    sleepers: int = 10_000
 
 
 FULL = Scale()
@@ -31,4 +33,6 @@ QUICK = Scale(
     idle=1.0,
     schedules=200,
     due=50,
+    steps=50,
+    sleepers=200,
 )

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, OperationalError, connections, transaction
+from django.test.utils import CaptureQueriesContext
 
 from django_jobs import JobContext, State
 from django_jobs.engines import get_engine
@@ -189,6 +190,22 @@ def test_a_transaction_of_another_database_does_not_matter(run, calls):
 
     _, outcomes = run(body)
     assert outcomes == [RunOutcome.SUCCESSFUL]
+
+
+@committing
+def test_a_step_costs_one_statement_and_an_atomic_one_that_more_than_its_transaction(run):
+    told = {}
+
+    def body(context: JobContext) -> None:
+        context.step.run("first", int)
+        for verb in ("run", "atomic"):
+            with CaptureQueriesContext(connections["default"]) as queries:
+                getattr(context.step, verb)(verb, int)
+            told[verb] = [query["sql"].split()[0] for query in queries]
+
+    run(body)
+    assert [len(told["run"]), len(told["atomic"])] == [1, 3]
+    assert told["atomic"][::2] == ["BEGIN", "COMMIT"]
 
 
 @in_a_test_case
