@@ -9,6 +9,7 @@ from django.utils.html import format_html
 
 from django_jobs import clock, operations
 from django_jobs.admin.base import RecordAdmin, moment
+from django_jobs.admin.steps import steps_table
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, call_text, duration, json_text
 from django_jobs.masking import mask_value
@@ -19,6 +20,7 @@ from django_jobs.summary import with_error
 
 MOST_AT_ONCE = 1_000
 SHOWN_REASONS = 5
+_WITHOUT_PAYLOAD = "hidden_call", "steps_without_results"
 PAYLOAD = "django_jobs.view_job_payload"
 
 
@@ -122,11 +124,12 @@ class JobAdmin(RecordAdmin):
             return queryset.filter(pk=int(text)), False
         return queryset.filter(name__contains=text), False
 
-    def get_fields(self, request: HttpRequest, _obj: Model | None = None) -> list[Any]:
-        """Return what is shown; arguments need a permission of their own."""
-        call = "call" if _may_see_payload(request) else "hidden_call"
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        """Return what is shown; arguments and results need a permission of their own."""
+        call, steps = ("call", "steps") if _may_see_payload(request) else _WITHOUT_PAYLOAD
         facts = ["name", call, "word", "queue", "priority", "tries", "progress"]
-        return [*facts, "enqueued", "due", "started", "finished", "lost_count", "unique_key"]
+        facts += ["enqueued", "due", "started", "finished", "lost_count", "unique_key"]
+        return [*facts, steps] if getattr(obj, "has_steps", False) else facts
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """Everything is to read only."""
@@ -173,6 +176,16 @@ class JobAdmin(RecordAdmin):
         """How far it is, if it says so."""
         found = JobProgress.objects.using(job._state.db).filter(pk=job.pk).first()  # noqa: SLF001 - Django's documented place of the alias
         return f"{found} {found.note}".strip() if found else "–"
+
+    @admin.display(description="steps")
+    def steps(self, job: Job) -> str:
+        """What it has done, with what the steps returned."""
+        return steps_table(job, payload=True)
+
+    @admin.display(description="steps")
+    def steps_without_results(self, job: Job) -> str:
+        """What it has done."""
+        return steps_table(job, payload=False)
 
     @admin.display(description="enqueued")
     def enqueued(self, job: Job) -> str:

@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from django_jobs import clock
 from django_jobs.states import StepState, as_choices
 
 
@@ -37,10 +38,18 @@ class JobStep(models.Model):
         return f"step {self.key} of job #{self.job_id}: {self.state}"
 
     @property
+    def word(self) -> str:
+        """Its state in the words people read."""
+        if self.wake_at is None:
+            return str(self.state)
+        verb = "sleeps" if self.wake_at > clock.now() else "slept"
+        return f"{verb} until {self.wake_at:%Y-%m-%d %H:%M:%S} UTC"
+
+    @property
     def summary(self) -> str:
         """How far it is, in words; nothing of its result."""
         if self.wake_at is not None:
-            return f"sleeps until {self.wake_at:%Y-%m-%d %H:%M:%S} UTC"
+            return self.word
         calls = f"{self.attempts} call" + ("s" if self.attempts != 1 else "")
         problem = f": {self.error_type}: {self.error}" if self.error_type else ""
         return f"{self.state} after {calls}{problem}"
