@@ -50,7 +50,7 @@ def _figures(vendor: str, scale: Any, parts: list[str]) -> Iterator[Any]:
     if not parts or "schedules" in parts:
         yield from scheduling.measure(scale)
     if not parts or "steps" in parts:
-        yield from stepping.measure(vendor, scale)
+        yield from stepping.measure(scale)
 
 
 def _server(connection: Any) -> str:

@@ -247,3 +247,17 @@ def test_nothing_of_a_job_whose_step_was_interrupted_stays_in_memory(run, calls)
         assert held[0]() is None
     finally:
         gc.enable()
+
+
+def test_a_job_whose_time_is_over_leaves_at_its_next_step_and_is_retried(run, calls, frozen_clock):
+    def body(context: JobContext) -> None:
+        context.step.run("one", calls, "one")
+        if context.attempt == 1:
+            context.tell(Ask.TIMEOUT)
+        context.step.run("two", calls, "two")
+
+    _, outcomes = run(body, timeout=5)
+    assert (outcomes, the_job().attempt) == ([RunOutcome.TIMED_OUT], 1)
+    frozen_clock.advance(timedelta(minutes=1))
+    assert run_jobs() == [RunOutcome.SUCCESSFUL]
+    assert calls.made == ["one", "two"]

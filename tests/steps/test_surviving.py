@@ -208,6 +208,46 @@ def test_a_step_costs_one_statement_and_an_atomic_one_that_more_than_its_transac
     assert told["atomic"][::2] == ["BEGIN", "COMMIT"]
 
 
+@pytest.mark.postgresql
+@committing
+def test_behind_a_pooler_a_step_costs_no_more_and_keeps_the_projects_session(run, settings):
+    settings.DJANGO_JOBS = {"POOLED": True}
+    told = []
+
+    def body(context: JobContext) -> None:
+        context.step.run("first", int)
+        with CaptureQueriesContext(connections["default"]) as queries:
+            context.step.run("one", int)
+        told.append(len(queries))
+        told.append(context.step.atomic("look", look))
+
+    def look():
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT current_setting('enable_hashjoin')")
+            return cursor.fetchone()[0]
+
+    run(body)
+    assert told == [1, "on"]
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_steps_are_kept_where_the_jobs_are(run, calls, settings, frozen_clock):
+    settings.DJANGO_JOBS = {"DATABASE": "other"}
+    calls.failures = {"two": 1}
+
+    def body(context: JobContext) -> None:
+        with transaction.atomic(using="default"):
+            context.step.atomic("one", calls, "one")
+            context.step.run("two", calls, "two")
+
+    _, outcomes = run(body)
+    frozen_clock.advance(timedelta(minutes=1))
+    assert outcomes + run_jobs() == [RunOutcome.RETRIED, RunOutcome.SUCCESSFUL]
+    assert calls.made == ["one", "two", "two"]
+    assert JobStep.objects.using("other").count() == 2
+    assert not JobStep.objects.using("default").exists()
+
+
 @in_a_test_case
 def test_a_result_changed_after_the_step_is_remembered_as_it_was_returned(run, calls, frozen_clock):
     calls.failures = {"two": 1}

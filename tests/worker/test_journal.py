@@ -48,6 +48,11 @@ def end(outcome=None, number=1, *, fenced=False, result="", **changes):
             "add #1 attempt 1/4 failed: NoStock: no shoes  retry in 9 s",
         ),
         (
+            end(Raised(ERROR, Later(9.0), charged=False, step='step "pay", attempt 3')),
+            "WARNING",
+            'add #1 step "pay", attempt 3/4 failed: NoStock: no shoes  retry in 9 s',
+        ),
+        (
             end(Raised(ERROR), attempt=4),
             "ERROR",
             "add #1 failed after 4 attempts: NoStock: no shoes  /admin/django_jobs/job/1/change/",
