@@ -10,6 +10,7 @@ from django_jobs.engines.orm import ORMEngine
 from django_jobs.engines.steps import Memo, StepRecord
 from django_jobs.models import Job, JobStep
 from django_jobs.states import Later, RunOutcome, State, StepState
+from tests.engines.rivals import DEADLINE, until, waits_for_lock
 from tests.engines.scenes import LATER, NOON, SUCCESS
 
 DONE = StepRecord("fetch", 1, StepState.DONE, result='{"rows":[1,"ä"]}', attempts=1, began_ago=2.0)
@@ -184,3 +185,54 @@ def test_a_job_whose_step_is_being_written_is_left_alone_by_rescue(engine, scene
     assert [job.job_id for job in engine.rescue(100, LATER)] == [hold.job_id]
     assert Job.objects.get().state == State.READY
     assert set(engine.load_steps(hold.job_id, NOON)) == {"fetch"}
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("to", [State.READY, State.CANCELLED])
+def test_a_step_that_waits_for_an_operator_who_takes_the_job_is_refused(
+    engine, scene, rival, first, to
+):
+    hold = scene.run_one()
+    writer = rival()
+    with engine.transaction():
+        engine.take([hold.job_id], to, RunOutcome.RELEASED, NOON)
+        pid = writer.pid
+        writing = writer.start_verb("save_step", hold, DONE, first=first, now=LATER)
+        until(lambda: waits_for_lock(pid), "the step to wait")
+    assert writing.result(DEADLINE) is None
+    assert not JobStep.objects.exists()
+    assert Job.objects.get().state == to
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_step_that_waits_for_an_operator_who_asks_to_stop_is_written(engine, scene, rival, first):
+    hold = scene.run_one()
+    writer = rival()
+    with engine.transaction():
+        engine.ask_to_stop([hold.job_id], NOON)
+        pid = writer.pid
+        writing = writer.start_verb("save_step", hold, DONE, first=first, now=LATER)
+        until(lambda: waits_for_lock(pid), "the step to wait")
+    assert writing.result(DEADLINE) == LATER
+    assert Job.objects.get().cancel_requested_at == NOON
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("to", [State.READY, State.CANCELLED])
+def test_an_operator_who_waits_for_a_step_takes_the_job_with_it(engine, scene, rival, to):
+    hold = scene.run_one()
+    operator = rival()
+    with engine.transaction():
+        engine.save_step(hold, DONE, first=True, now=NOON)
+        pid = operator.pid
+        arguments = [hold.job_id], to, RunOutcome.RELEASED, LATER
+        taking = operator.start_verb("take", *arguments)
+        until(lambda: waits_for_lock(pid), "the operator to wait")
+    assert taking.result(DEADLINE) == {hold.job_id}
+    assert (Job.objects.get().state, JobStep.objects.count()) == (to, 1)
+    assert Job.objects.get().has_steps
