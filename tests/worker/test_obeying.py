@@ -164,3 +164,40 @@ def test_an_async_job_runs_to_its_end_in_a_thread_too():
 
     one = claimed(name=double.name, args="[21]")
     assert run_sync(one, make_context(one)) == Succeeded("42")
+
+
+def test_steps_that_were_gathered_are_cancelled_with_their_job():
+    left = []
+
+    @job
+    async def gathering(context: JobContext):
+        await asyncio.gather(*(context.step.arun(name, wait, name, context) for name in "ab"))
+
+    async def wait(name, context):
+        context.entered = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.append(name)
+
+    assert run_told(gathering, Ask.CANCEL) == Stopped("Stopped as it was asked to")
+    assert sorted(left) == ["a", "b"]
+
+
+def test_a_cancelled_job_does_not_wait_for_steps_in_tasks_of_their_own():
+    left = []
+
+    @job
+    async def leaving(context: JobContext):
+        context.task = asyncio.create_task(context.step.arun("a", wait, context))
+        await asyncio.Event().wait()
+
+    async def wait(context):
+        context.entered = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.append("a")
+
+    assert run_told(leaving, Ask.CANCEL) == Stopped("Stopped as it was asked to")
+    assert left == ["a"]
