@@ -161,9 +161,8 @@ class Steps:
                 return place.result
             began = clock.monotonic()
             try:
-                async with self._kept():
-                    with inside(place.key):
-                        result = await _awaited(function(*args, **kwargs))
+                async with self._kept_inside(place):
+                    result = await _awaited(function(*args, **kwargs))
                 record = self._done(place, result, began)
             except (Snooze, Cancel):
                 raise
@@ -221,6 +220,12 @@ class Steps:
             yield
         finally:
             self._under_way.discard(task)
+
+    @asynccontextmanager
+    async def _kept_inside(self, place: Place) -> AsyncIterator[None]:
+        async with self._kept():
+            with inside(place.key):
+                yield
 
     @asynccontextmanager
     async def _kept(self) -> AsyncIterator[None]:
