@@ -130,7 +130,12 @@ def default_timezone() -> str:
 def _declare(**given: Any) -> ScheduleDeclaration:
     unknown = given.keys() - ScheduleDeclaration.__dataclass_fields__.keys()
     if unknown:
-        raise TypeError(f"A schedule has no option {', '.join(sorted(unknown))}.")
+        known = sorted(
+            {*ScheduleOptions.__annotations__, *(["timezone"] if "cron" in given else [])}
+        )
+        raise TypeError(
+            f"A schedule has no option {', '.join(sorted(unknown))}. Known: {', '.join(known)}."
+        )
     for option in ("missed_within", "jitter"):
         if option in given:
             given[option] = _span(option, given[option])

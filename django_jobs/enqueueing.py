@@ -43,6 +43,9 @@ __all__ = [
 Call = tuple[Any, ...] | Mapping[str, Any]
 """Arguments of one call: a tuple by place, a dict by name, or both as `((…), {…})`."""
 
+NOWHERE = ("__main__", "None", None, "django.core.management.commands.shell")
+"""What Python calls the module of a function that was typed into a script or a shell."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -163,10 +166,11 @@ def _resolve(definition: Any) -> "Definition":
 def _check_place(definition: "Definition") -> None:
     if get_settings().QUEUES:
         check_queue(definition.queue, definition.name)
-    if definition.__module__ == "__main__":
+    if definition.__module__ in NOWHERE:
+        place = "a shell" if definition.__module__ != "__main__" else "__main__"
         raise JobError(
-            f"{definition.name} is declared in __main__, where no worker can find it. Move it to "
-            "the jobs.py of an installed app. Nothing was enqueued."
+            f"{definition.func.__qualname__} is declared in {place}, where no worker can find it. Move "
+            "it to the jobs.py of an installed app. Nothing was enqueued."
         )
 
 

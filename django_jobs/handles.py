@@ -153,7 +153,7 @@ class JobHandle(Generic[R_co]):
         if self.id is None or connection.in_atomic_block or not connection.get_autocommit():
             raise JobError(
                 "wait() would never end: the job becomes visible only when this transaction "
-                "commits."
+                "commits. In a test, run it with django_jobs.testing.run_jobs()."
             )
 
     def _pauses(self, timeout: float | timedelta | None) -> Iterator[float]:
@@ -166,5 +166,5 @@ class JobHandle(Generic[R_co]):
         yield 0.0
         raise WaitTimeout(
             f"{self._label} has not ended within {limit:g} s: it is {self.status.lower()}. "
-            "It goes on by itself."
+            "A worker takes care of it all the same, if one is running."
         )

@@ -165,13 +165,21 @@ def test_a_queue_that_the_project_does_not_list_is_refused_at_enqueue(settings):
     assert not Job.objects.exists()
 
 
-def test_a_job_of_the_main_script_is_refused():
+@pytest.mark.parametrize(
+    ("module", "place"),
+    [
+        ("__main__", "__main__"),
+        (None, "a shell"),
+        ("django.core.management.commands.shell", "a shell"),
+    ],
+)
+def test_a_job_of_a_script_or_a_shell_is_refused(module, place):
     @job
     def lost():
         pass
 
-    lost.__module__ = "__main__"
-    with pytest.raises(JobError, match="declared in __main__"):
+    lost.__module__ = module
+    with pytest.raises(JobError, match=f"declared in {place}, where no worker can find it"):
         lost.enqueue()
     assert not Job.objects.exists()
 

@@ -1,5 +1,9 @@
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -10,6 +14,8 @@ from django_jobs.models import Job, JobLog, JobProgress, JobStep, Queue
 from django_jobs.states import State
 from tests.conftest import NOON
 from tests.factories import JobFactory, JobRunFactory, QueueFactory, WorkerFactory
+
+ROOT = Path(__file__).resolve().parent.parent
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
@@ -77,6 +83,14 @@ def test_a_job_is_shown_with_its_runs_its_error_and_its_result():
     assert "attempt 1: failed in 2 s, 2030-01-15 11:59:50 on web-1:4711" in lines
     assert "503 from partner" in lines
     assert 'File "shop/jobs.py", line 7, in send' in lines
+
+
+def test_a_waiting_job_whose_name_nothing_has_says_so():
+    job = JobFactory(name="shop.jobs.old_name")
+    assert (
+        'unknown nothing here has this name; renamed? @job(aliases=["shop.jobs.old_name"])'
+        in run("show", str(job.pk))
+    )
 
 
 def test_a_shown_job_keeps_its_secrets():
@@ -202,6 +216,26 @@ def test_a_database_that_does_not_answer_is_told_without_a_traceback(monkeypatch
     assert str(caught.value) == (
         "The jobs database answers: no such table: django_jobs_job. If tables are missing, run: "
         "python manage.py migrate"
+    )
+
+
+def test_a_database_that_cannot_be_reached_is_told_as_that(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "manage.py", "jobs", "status"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "example_project.settings",
+            "DATABASE_URL": f"sqlite:///{tmp_path}/missing/shop.sqlite3",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "CommandError: The jobs database does not answer: unable to open database file. "
+        "Is it running?"
     )
 
 

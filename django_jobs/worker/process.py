@@ -129,14 +129,18 @@ class WorkerProcess:
         self._ear.stop()
         self._housekeeper.stop_services()
         coordinator.hand_back()
+        self._say(
+            "Stopping: %s may take %g s more; a second signal interrupts.", self.options.grace
+        )
         self._tell(Ask.SHUTDOWN)
         patient = self._wait_until_idle(self.options.grace, more_stops=2)
         if not patient:
+            self._say("Interrupting %s, which may take %g s to let go.", LAST_CALL)
             self._tell(Ask.INTERRUPT)
             patient = self._wait_until_idle(LAST_CALL, more_stops=3)
         forced, unwritten = (0, 0) if patient else coordinator.abandon(LAST_WORDS)
         if forced:
-            logger.warning("%d running jobs were handed back by force; they run again.", forced)
+            logger.warning("Handed back by force, to run again: %s.", _jobs(forced))
         if unwritten:
             logger.error(
                 "The database could not be told of %d jobs; they run again when the lease is over.",
@@ -145,6 +149,11 @@ class WorkerProcess:
         self._housekeeper.stop(LAST_WORDS)
         coordinator.stop(0.0 if forced else 1.0)
         return FORCED if forced or unwritten else CLEAN
+
+    def _say(self, text: str, seconds: float) -> None:
+        running = len(self._holdings)
+        if running:
+            logger.warning(text, _jobs(running), seconds)
 
     def _wait_until_idle(self, seconds: float, *, more_stops: int) -> bool:
         until = clock.monotonic() + seconds
@@ -203,6 +212,10 @@ class WorkerProcess:
         if on_terminal():
             services.append(Idling(self.options.queues, [cells]))
         return services
+
+
+def _jobs(count: int) -> str:
+    return f"{count} running job" + ("s" if count > 1 else "")
 
 
 def keep_connections() -> None:

@@ -48,8 +48,11 @@ class UnknownJobs:
                 self._said.add(name)
                 logger.warning(
                     "Job #%d wants %s, which this worker does not know. It is handed back for a "
-                    "worker that does; is this one running old code?",
+                    "worker that does, and fails after %g s. Is this one running old code? Was "
+                    'it renamed? Then @job(aliases=["%s"]) on its new function.',
                     held.claimed.id,
+                    name,
+                    get_settings().UNKNOWN_JOB_PATIENCE,
                     name,
                     extra={"event": "unknown", "job_id": held.claimed.id, "job_name": name},
                 )

@@ -182,8 +182,10 @@ def test_a_third_stop_hands_deaf_jobs_back_by_force(worker, gate, gated, running
     one = worker(grace=1000.0)
     running(one, 1)
     assert one.stop(3) == FORCED
+    assert "Stopping: 1 running job may take 1000 s more; a second signal" in caplog.text
+    assert "Interrupting 1 running job, which may take 5 s to let go." in caplog.text
     assert (row().state, row().attempt, row().lost_count) == (State.READY, 0, 0)
-    assert "1 running jobs were handed back by force" in caplog.text
+    assert "Handed back by force, to run again: 1 running job." in caplog.text
     assert Claim.objects.count() == 0
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 
 from django_jobs import clock, operations, registry
 from django_jobs.conf import get_settings
@@ -19,7 +19,7 @@ from django_jobs.management.schedules import ScheduleCommands
 from django_jobs.management.tables import write_facts, write_table
 from django_jobs.models import Job, JobLog, JobProgress, JobRun, JobStep
 from django_jobs.operations import OperationResult
-from django_jobs.states import State
+from django_jobs.states import FINAL, State
 from django_jobs.summary import summarise, with_error
 
 
@@ -59,11 +59,7 @@ class Command(ScheduleCommands):
         except JobError as problem:
             raise CommandError(str(problem)) from problem
         except DatabaseError as problem:
-            first = str(problem).strip().partition("\n")[0]
-            raise CommandError(
-                f"The jobs database answers: {first}. If tables are missing, run: "
-                "python manage.py migrate"
-            ) from problem
+            raise CommandError(_trouble(problem)) from problem
 
     def do_list(self, state: str, queue: str, name: str, limit: int, **_: Any) -> None:
         """Print the newest jobs, one per line."""
@@ -196,6 +192,15 @@ class Command(ScheduleCommands):
             raise CommandError("\n".join(reasons))
 
 
+def _trouble(problem: DatabaseError) -> str:
+    first = str(problem).strip().partition("\n")[0].rstrip(".")
+    if connections[get_settings().DATABASE].connection is None:
+        return f"The jobs database does not answer: {first}. Is it running?"
+    return (
+        f"The jobs database answers: {first}. If tables are missing, run: python manage.py migrate"
+    )
+
+
 ACTIONS = {
     "retry": "run finished jobs again",
     "cancel": "cancel waiting jobs, ask running ones to stop",
@@ -216,6 +221,8 @@ def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
     yield "job", f"#{job.pk} {job.name}"
     yield "call", call_text(job.name, job.args, job.kwargs)
     yield "state", f"{job.label}, attempt {job.attempt} of {job.max_attempts}"
+    if job.state not in FINAL and registry.find(job.name) is None:
+        yield "unknown", f'nothing here has this name; renamed? @job(aliases=["{job.name}"])'
     yield "queue", f"{job.queue}, priority {job.priority}"
     moments = {
         "enqueued": job.enqueued_at,
