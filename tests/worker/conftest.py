@@ -1,9 +1,11 @@
 """A coordinator that a test drives by hand, on the test's own thread and the real database."""
 
+import threading
+
 import pytest
 from django.db import connections
 
-from django_jobs import clock
+from django_jobs import JobContext, clock, job
 from django_jobs.engines import get_engine
 from django_jobs.worker.holdings import Holdings
 from django_jobs.worker.links import Link
@@ -26,6 +28,26 @@ def own_connections(transactional_db):
     for alias, values in settings.items():
         connections.settings[alias].clear()
         connections.settings[alias].update(values)
+
+
+@pytest.fixture
+def gate():
+    """What jobs wait at; open when the test is over."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+@pytest.fixture
+def gated(gate):
+    """A job that waits at the gate."""
+
+    @job(name="tests.loop.gated")
+    def gated(context: JobContext, *, obey=False):
+        gate.wait(20)
+        return obey and context.should_stop()
+
+    return gated
 
 
 class Log:

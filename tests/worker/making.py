@@ -5,6 +5,7 @@ import threading
 
 from django_jobs.context import JobContext
 from django_jobs.engines.base import ClaimedJob
+from django_jobs.models import Job
 from django_jobs.worker.execution import make_context, run_async, run_sync
 from django_jobs.worker.holdings import Held
 
@@ -34,6 +35,11 @@ def held(number=1, claim_id=10, **changes):
 def context(name="tests.jobs.add", **values):
     """Return the context of a first attempt of four."""
     return JobContext(name, **{"job_id": 1, "max_attempts": 4, **values})
+
+
+def states():
+    """Return the states of all jobs in alphabetical order."""
+    return sorted(Job.objects.values_list("state", flat=True))
 
 
 def until(condition, what="it"):

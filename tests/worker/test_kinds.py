@@ -1,37 +1,11 @@
 """Sync and async jobs in one worker: neither kind keeps the other waiting."""
 
 import asyncio
-import threading
 
-import pytest
-
-from django_jobs import JobContext, enqueue, enqueue_many, job
-from django_jobs.models import Job
+from django_jobs import enqueue, enqueue_many, job
 from django_jobs.states import State
 from tests.jobs import add
-
-
-@pytest.fixture
-def gate():
-    gate = threading.Event()
-    yield gate
-    gate.set()
-
-
-@pytest.fixture
-def gated(gate):
-    """A job that waits at the gate."""
-
-    @job(name="tests.loop.gated")
-    def gated(context: JobContext, *, obey=False):
-        gate.wait(20)
-        return obey and context.should_stop()
-
-    return gated
-
-
-def states():
-    return sorted(Job.objects.values_list("state", flat=True))
+from tests.worker.making import states
 
 
 def test_long_jobs_in_all_threads_keep_no_async_job_waiting(bench, gate, gated):

@@ -1,7 +1,6 @@
 """The coordinator: claims, hands out, collects, writes."""
 
 import asyncio
-import threading
 from datetime import timedelta
 
 import pytest
@@ -16,7 +15,7 @@ from django_jobs.states import State
 from django_jobs.worker import loop
 from django_jobs.worker.journal import End, Start
 from django_jobs.worker.pools import Board
-from tests.worker.making import until
+from tests.worker.making import states, until
 
 
 @job(name="tests.loop.echo")
@@ -35,29 +34,6 @@ def _declared():
 
     for definition in (echo, fail):
         registry.register(definition)
-
-
-@pytest.fixture
-def gate():
-    gate = threading.Event()
-    yield gate
-    gate.set()
-
-
-@pytest.fixture
-def gated(gate):
-    """A job that waits at the gate."""
-
-    @job(name="tests.loop.gated")
-    def gated(context: JobContext, *, obey=False):
-        gate.wait(20)
-        return obey and context.should_stop()
-
-    return gated
-
-
-def states():
-    return sorted(Job.objects.values_list("state", flat=True))
 
 
 def outcomes():

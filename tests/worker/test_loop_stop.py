@@ -1,41 +1,17 @@
 """The coordinator at a stop: what is handed back, and what that costs."""
 
-import threading
 from datetime import timedelta
 
 import pytest
 
-from django_jobs import JobContext, enqueue, enqueue_many, job, operations
+from django_jobs import enqueue, enqueue_many, operations
 from django_jobs.context import Ask
 from django_jobs.engines import get_engine
 from django_jobs.models import Claim, Job, JobRun
 from django_jobs.states import RunOutcome, State
 from django_jobs.worker import loop
 from tests.jobs import add
-from tests.worker.making import until
-
-
-@pytest.fixture
-def gate():
-    gate = threading.Event()
-    yield gate
-    gate.set()
-
-
-@pytest.fixture
-def gated(gate):
-    """A job that waits at the gate."""
-
-    @job(name="tests.loop.gated")
-    def gated(context: JobContext, *, obey=False):
-        gate.wait(20)
-        return obey and context.should_stop()
-
-    return gated
-
-
-def states():
-    return sorted(Job.objects.values_list("state", flat=True))
+from tests.worker.making import states, until
 
 
 def outcomes():

@@ -57,13 +57,6 @@ def worker(own_connections):
 
 
 @pytest.fixture
-def gate():
-    gate = threading.Event()
-    yield gate
-    gate.set()
-
-
-@pytest.fixture
 def gated(gate):
     @job(name="tests.process.gated")
     def gated(context: JobContext, *, obey=False):
