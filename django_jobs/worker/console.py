@@ -21,6 +21,7 @@ from django_jobs.worker.options import WorkerOptions
 
 FORMATS = ("text", "keyvalue", "json")
 FORMAT_VARIABLE = "DJANGO_JOBS_LOG_FORMAT"
+TRACEBACKS_VARIABLE = "DJANGO_JOBS_LOG_TRACEBACKS"
 SHOWN = 3
 MARKS = {
     "started": "·",
@@ -53,11 +54,30 @@ FIELDS = (
 )
 
 
-class TerminalFormatter(logging.Formatter):
+class LineFormatter(logging.Formatter):
+    """One line per event; `tracebacks` of jobs that failed below it only where asked for."""
+
+    def __init__(self, *, tracebacks: bool = False) -> None:
+        super().__init__()
+        self._tracebacks = tracebacks
+
+    def trace(self, record: logging.LogRecord) -> str:
+        """Return the traceback that belongs to `record`, "" where there is none to show."""
+        if record.exc_info:
+            return self.formatException(record.exc_info)
+        return getattr(record, "job_traceback", "") if self._tracebacks else ""
+
+    def below(self, record: logging.LogRecord) -> str:
+        """Return the same as what follows a line."""
+        trace = self.trace(record)
+        return f"\n{trace}" if trace else ""
+
+
+class TerminalFormatter(LineFormatter):
     """`20:15:35  ✓ send_campaign #18  0.42 s`: for people who watch."""
 
-    def __init__(self, *, coloured: bool) -> None:
-        super().__init__()
+    def __init__(self, *, coloured: bool = False, tracebacks: bool = False) -> None:
+        super().__init__(tracebacks=tracebacks)
         self._style_of: Any = color_style() if coloured else None
 
     def format(self, record: logging.LogRecord) -> str:
@@ -68,47 +88,55 @@ class TerminalFormatter(logging.Formatter):
         line = f"{at:%H:%M:%S}  {mark} {record.getMessage()}"
         if self._style_of is not None and event in STYLES:
             line = getattr(self._style_of, STYLES[event])(line)
-        return line + _trace(self, record)
+        return line + self.below(record)
 
 
-class KeyValueFormatter(logging.Formatter):
+class KeyValueFormatter(LineFormatter):
     """`time=… level=info event=successful job_id=18 …`: for log files, ASCII only."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         pairs = " ".join(f"{key}={_quoted(value)}" for key, value in _facts(record).items())
-        return pairs + _trace(self, record)
+        return pairs + self.below(record)
 
 
-class JSONFormatter(logging.Formatter):
+class JSONFormatter(LineFormatter):
     """One JSON object a line: for log collectors."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         facts = _facts(record)
-        if record.exc_info:
-            facts["traceback"] = self.formatException(record.exc_info)
+        trace = self.trace(record)
+        if trace:
+            facts["traceback"] = trace
         return json.dumps(facts, default=str)
 
 
-def prepare_logging(log_format: str | None = None, stream: TextIO | None = None) -> None:
+def prepare_logging(
+    log_format: str | None = None, stream: TextIO | None = None, *, tracebacks: bool = False
+) -> None:
     """Give the logger `django_jobs` a handler, unless the project has configured one.
 
-    The format is remembered in the environment, so that child processes speak alike.
+    What was chosen is remembered in the environment, so that child processes speak alike.
     """
     logger = logging.getLogger("django_jobs")
     if logger.handlers or logging.getLogger().handlers:
         return
     stream = stream or sys.stdout
-    chosen = log_format or os.environ.get(FORMAT_VARIABLE)
+    wanted = os.environ.get(FORMAT_VARIABLE)
+    chosen = log_format or wanted
     if chosen not in FORMATS:
         chosen = "text" if stream.isatty() else "keyvalue"
     os.environ[FORMAT_VARIABLE] = chosen
+    if tracebacks:
+        os.environ[TRACEBACKS_VARIABLE] = "1"
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_formatter(chosen))
+    handler.setFormatter(_formatter(chosen, tracebacks=os.environ.get(TRACEBACKS_VARIABLE) == "1"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    if wanted and wanted not in FORMATS:
+        logger.warning("%s is %r; it is one of %s.", FORMAT_VARIABLE, wanted, ", ".join(FORMATS))
 
 
 def on_terminal() -> bool:
@@ -186,12 +214,12 @@ def _database() -> str:
     return str(connection.display_name)
 
 
-def _formatter(name: str) -> logging.Formatter:
+def _formatter(name: str, *, tracebacks: bool) -> logging.Formatter:
     if name == "json":
-        return JSONFormatter()
+        return JSONFormatter(tracebacks=tracebacks)
     if name == "keyvalue":
-        return KeyValueFormatter()
-    return TerminalFormatter(coloured=supports_color())
+        return KeyValueFormatter(tracebacks=tracebacks)
+    return TerminalFormatter(coloured=supports_color(), tracebacks=tracebacks)
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
@@ -211,7 +239,3 @@ def _quoted(value: object) -> str:
     text = str(value)
     plain = text.isascii() and text.isprintable() and text and not set(text) & set(' "=')
     return text if plain else json.dumps(text)
-
-
-def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    return "\n" + formatter.formatException(record.exc_info) if record.exc_info else ""

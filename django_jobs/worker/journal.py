@@ -163,6 +163,8 @@ def log(event: Event) -> None:
         return
     level, name, text = _sentence(event)
     extra |= {"event": name, "seconds": round(event.seconds, 3)}
+    if event.transition.error is not None:
+        extra["job_traceback"] = event.transition.error.traceback
     logger.log(level, "%s #%d %s", _short(claimed.name), claimed.id, text, extra=extra)
 
 

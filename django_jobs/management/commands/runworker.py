@@ -63,7 +63,7 @@ class Command(BaseCommand):
 
     def handle(self, **given: Any) -> None:
         """Run the worker, or watch over another process that does."""
-        prepare_logging(given["log_format"])
+        prepare_logging(given["log_format"], tracebacks=given["verbosity"] > 1)
         options = self._options(given)
         watched = follow()
         if not watched and self._reloads(options, wanted=given["reload"]):
