@@ -173,8 +173,8 @@ def _doubts(definition: "registry.Definition") -> Iterator[CheckMessage]:
         annotation = parameter.annotation
         if inspect.isclass(annotation) and issubclass(annotation, models.Model):
             yield Warning(
-                f'The parameter "{parameter.name}" of {definition.name} is a '
-                f"{annotation.__name__}, which JSON cannot hold.",
+                f'The parameter "{parameter.name}" of {definition.name} has the type '
+                f"{annotation.__name__}, a model, which JSON cannot hold.",
                 hint=f"Pass {parameter.name}.pk and load the object in the job.",
                 id="django_jobs.W006",
             )

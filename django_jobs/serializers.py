@@ -177,7 +177,7 @@ def _check_container(value: Any, path: str, depth: int) -> None:
 
 def _describe(value: Any) -> str:
     kind = type(value).__name__
-    article = "an" if kind[0].lower() in "aeiou" else "a"
+    article = "an" if kind[0].lower() in "aeio" else "a"
     if hasattr(value, "_meta") and hasattr(value, "pk"):
         return f"{article} {kind} instance"
     return f"{article} {kind}, which JSON cannot hold"

@@ -215,7 +215,7 @@ def load_zone(name: str) -> ZoneInfo:
     Raises InvalidSchedule, field "timezone", with the name that was likely meant.
     """
     if not isinstance(name, str):
-        raise InvalidSchedule(f"timezone must be a name, got {name!r}.", "timezone")
+        raise InvalidSchedule(f'timezone must be a name such as "UTC", got {name!r}.', "timezone")
     zone = _zone(name[: LONGEST_NAME + 1])
     if zone is not None:
         return zone

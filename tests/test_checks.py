@@ -129,7 +129,7 @@ def test_a_model_as_a_parameter_is_a_warning():
         pass
 
     message = found()["W006"]
-    assert 'The parameter "user" of shop.greet is a User' in message.msg
+    assert 'The parameter "user" of shop.greet has the type User, a model' in message.msg
     assert message.hint == "Pass user.pk and load the object in the job."
 
 

@@ -85,6 +85,15 @@ def test_a_job_is_shown_with_its_runs_its_error_and_its_result():
     assert 'File "shop/jobs.py", line 7, in send' in lines
 
 
+def test_a_traceback_that_repeats_itself_is_shown_once():
+    job = JobFactory()
+    for attempt in (1, 2, 3):
+        JobRunFactory(job=job, broken=True, attempt=attempt)
+    lines = run("show", str(job.pk))
+    assert lines.count('File "shop/jobs.py", line 7, in send') == 1
+    assert lines.count("(the same traceback)") == 2
+
+
 def test_a_waiting_job_whose_name_nothing_has_says_so():
     job = JobFactory(name="shop.jobs.old_name")
     assert (

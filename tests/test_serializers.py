@@ -109,7 +109,7 @@ def test_no_result_is_no_text():
         (datetime(2030, 1, 1, tzinfo=UTC), "Pass when.isoformat()."),
         (timedelta(1), "Pass when.total_seconds()."),
         (Decimal(1), "Pass str(when)."),
-        (UUID(int=1), "Pass str(when)."),
+        (UUID(int=1), "is a UUID, which JSON cannot hold. Pass str(when)."),
         (b"x", "Pass text"),
         ({1}, "Pass sorted(when)."),
         ((1, 2), "Pass list(when)."),

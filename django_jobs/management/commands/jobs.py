@@ -95,8 +95,10 @@ class Command(ScheduleCommands):
             write_facts(self.stdout, [("progress", f"{progress} {progress.note}".rstrip())])
         for step in JobStep.objects.using(alias).filter(job_id=job.pk):
             self.stdout.write(f"step {step.key}: {step.summary}")
+        known = ""
         for run in JobRun.objects.using(alias).filter(job=job.pk).order_by("id"):
-            self._run(run)
+            self._run(run, known)
+            known = run.traceback
         lines = JobLog.objects.using(alias).filter(job_id=job.pk).order_by("-id")[:100]
         for line in reversed(lines):
             self.stdout.write(f"  {line.at:%H:%M:%S} {line.line}")
@@ -171,13 +173,15 @@ class Command(ScheduleCommands):
         empty = "No workers. Start one: python manage.py runworker"
         write_table(self.stdout, ("WORKER", "QUEUES", "LAST SEEN", ""), workers, empty=empty)
 
-    def _run(self, run: JobRun) -> None:
+    def _run(self, run: JobRun, known: str) -> None:
         took = f" in {duration(run.finished_at - run.started_at)}" if run.started_at else ""
         at = f"{run.finished_at:%Y-%m-%d %H:%M:%S}"
         self.stdout.write(f"attempt {run.attempt}: {run.outcome}{took}, {at} on {run.worker}")
         if run.result is not None:
             self.stdout.write(f"  result  {json_text(run.result)}")
-        texts = (run.error_text or run.error, run.traceback, run.log)
+        repeated = run.traceback and run.traceback == known
+        trace = "(the same traceback)" if repeated else run.traceback
+        texts = (run.error_text or run.error, trace, run.log)
         for line in "\n".join(text for text in texts if text).splitlines():
             self.stdout.write(f"  {line}")
 
