@@ -194,7 +194,7 @@ def test_a_job_lists_its_steps_without_results(staff):
 
 def test_results_of_steps_need_a_permission_and_show_no_secrets(staff):
     job = JobFactory()
-    steps_of(job, {"sent": 40, "token": "k-34"}, "x" * 5000)
+    steps_of(job, '{"sent": 40, "token": "k-34"}', '"' + "x" * 5000 + '"')
     text = page(staff("view_job", "view_job_payload"), "admin:django_jobs_job_change", job.pk)
     assert "&quot;sent&quot;: 40" in text
     assert "5,002 characters" in text

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from django.db.models import Case, F, IntegerField, JSONField, TextField, When
-from django.db.models.functions import Cast, Length
+from django.db.models import Case, F, TextField, When
+from django.db.models.functions import Length
 from django.utils.html import format_html, format_html_join
 
 from django_jobs.conf import get_settings
 from django_jobs.display import duration, json_text
 from django_jobs.models import Job, JobStep
+from django_jobs.serializers import load
 
 MOST_STEPS = 200
 LONGEST_RESULT = 2_000
@@ -18,9 +19,9 @@ def steps_table(job: Job, *, payload: bool) -> str:
     """Return the first 200 steps of `job` as HTML, their results with `payload` only."""
     steps = JobStep.objects.using(get_settings().DATABASE).filter(job_id=job.pk).defer("result")
     if payload:
-        size = Length(Cast("result", TextField()), output_field=IntegerField())
+        size = Length("result")
         short = When(size__lte=LONGEST_RESULT, then=F("result"))
-        steps = steps.annotate(size=size, short=Case(short, output_field=JSONField()))
+        steps = steps.annotate(size=size, short=Case(short, output_field=TextField()))
     found = list(steps[: MOST_STEPS + 1])
     titles = ["", "step", "state", "calls", "took", "error", *(["result"] if payload else [])]
     table = format_html(
@@ -55,4 +56,4 @@ def _result(step: Any) -> str:
         return ""
     if step.size > LONGEST_RESULT:
         return f"{step.size:,} characters"
-    return json_text(step.short)
+    return json_text(load(step.short))

@@ -149,7 +149,7 @@ def run_ending(
     transition = finish.transition
     stopped = is_stopped(finish, asked_to_stop=asked_to_stop)
     outcome = RunOutcome.CANCELLED if stopped else transition.outcome
-    if outcome is RunOutcome.SUSPENDED:
+    if outcome is RunOutcome.SUSPENDED and not finish.log:
         return None
     ago = finish.began_ago
     return RunEnding(

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(help_text="The step's name; the second of a name: #2.", max_length=255)),
                 ('position', models.SmallIntegerField(help_text='Its place among the steps when it was written.')),
                 ('state', models.CharField(choices=[('done', 'done'), ('failed', 'failed'), ('retrying', 'retrying'), ('sleeping', 'sleeping')], help_text='Whether it is done.', max_length=10)),
-                ('result', models.JSONField(help_text='What its function returned.', null=True)),
+                ('result', models.TextField(help_text='What its function returned, as JSON.', null=True)),
                 ('attempts', models.SmallIntegerField(default=0, help_text='How often its function was called.')),
                 ('error_type', models.CharField(default='', help_text='Class of its newest exception.', max_length=255)),
                 ('error', models.CharField(default='', help_text='First line of its message.', max_length=255)),

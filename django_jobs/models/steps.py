@@ -16,7 +16,7 @@ class JobStep(models.Model):
     state = models.CharField(
         max_length=10, choices=as_choices(StepState), help_text="Whether it is done."
     )
-    result = models.JSONField(null=True, help_text="What its function returned.")
+    result = models.TextField(null=True, help_text="What its function returned, as JSON.")
     attempts = models.SmallIntegerField(default=0, help_text="How often its function was called.")
     error_type = models.CharField(
         max_length=255, default="", help_text="Class of its newest exception."

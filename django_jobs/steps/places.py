@@ -117,7 +117,7 @@ class Places:
         if len(connections[get_settings().DATABASE].atomic_blocks) > self.depth:
             return (
                 "it stands inside transaction.atomic(), which could undo what is on record of it. "
-                "Use step.atomic(), or end the transaction before"
+                "Use step.atomic(), or end the transaction before; an atomic job has no steps"
             )
         return ""
 

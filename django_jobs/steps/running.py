@@ -17,7 +17,7 @@ from django_jobs.engines.base import Engine, Hold
 from django_jobs.engines.steps import Memo, StepRecord
 from django_jobs.exceptions import Cancel, InvalidStep, Snooze, StepFailed
 from django_jobs.retries import LONGEST_WAIT, as_seconds, bounded
-from django_jobs.serializers import dump_result
+from django_jobs.serializers import dump_result, load
 from django_jobs.states import (
     ErrorRecord,
     Interrupted,
@@ -95,7 +95,7 @@ class Steps:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the step's
             self._fail(place, error, began)
         self._save(record)
-        return result
+        return cast("T", load(record.result))
 
     def atomic(
         self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
@@ -123,7 +123,7 @@ class Steps:
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(place, error, began)
         self._note(record)
-        return result
+        return cast("T", load(record.result))
 
     def sleep(self, name: str, span: float | timedelta) -> None:
         """Go on after `span` (seconds or a timedelta); meanwhile the job holds no slot.
@@ -167,9 +167,9 @@ class Steps:
             except (Snooze, Cancel):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the step's
-                await sync_to_async(self._fail)(place, error, began)
-            await sync_to_async(self._save)(record)
-            return result
+                await _to_the_end(self._fail, place, error, began)
+            await _to_the_end(self._save, record)
+            return load(record.result)
 
     async def aatomic(
         self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
@@ -250,9 +250,9 @@ class Steps:
         self.places.check(name)
         if self._should_stop():
             self._interrupt(None)
-        key = self.places.next(name)
         if self._known is None:
-            self._known = self._engine.load_steps(self._hold.job_id, clock.now_or_none())
+            self._known = self._patiently(self._load)
+        key = self.places.next(name)
         memo = self._known.get(key)
         if memo is not None and memo.position != self.places.count:
             self._tell_of_order(key, memo.position)
@@ -309,15 +309,25 @@ class Steps:
             until = self._save(record)
         self._interrupt(Suspended(Later(instant=until), f'step "{place.key}"'))
 
+    def _load(self) -> dict[str, Memo]:
+        assert self._hold is not None
+        return self._engine.load_steps(self._hold.job_id, clock.now_or_none())
+
     def _save(self, record: StepRecord) -> datetime:
-        """Write what became of a step, however long its database is away, up to a lease.
+        """Write what became of a step.
 
         What it did outside is done, and would be done again. Repeating the write does no harm.
         """
+        saved = self._patiently(lambda: self._write(record))
+        self._note(record)
+        return saved
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Return `ask()`, however long its database is away, up to a lease."""
         until = clock.monotonic() + get_settings().LEASE
         while True:
             try:
-                saved = self._write(record)
+                return ask()
             except (OperationalError, InterfaceError):
                 connection = self._engine.connection
                 if connection.in_atomic_block or clock.monotonic() > until:
@@ -325,9 +335,6 @@ class Steps:
                 with suppress(Exception):
                     connection.close()
                 clock.sleep(PAUSE)
-            else:
-                self._note(record)
-                return saved
 
     def _write(self, record: StepRecord) -> datetime:
         """Write what became of a step; leave the function when the job is not ours any more."""
@@ -345,8 +352,10 @@ class Steps:
         self._lost = self._lost and record.state is not StepState.DONE
 
     def _interrupt(self, outcome: Outcome | None, cause: BaseException | None = None) -> NoReturn:
-        self.interruption = Interruption(outcome)
-        raise self.interruption from cause
+        interruption = Interruption(outcome)
+        if self.interruption is None or _wait(outcome) < _wait(self.interruption.outcome):
+            self.interruption = interruption  # of several side by side the soonest
+        raise interruption from cause
 
     def _tell_of_order(self, key: str, before: int) -> None:
         if not self._told_of_order:
@@ -355,6 +364,29 @@ class Steps:
                 f'Step "{key}" was number {before} and is number {self.places.count} now: the code '
                 "has changed since. Steps are found by their names, and finished ones stay finished."
             )
+
+
+def _wait(outcome: Outcome | None) -> float:
+    """Return in how many seconds a job goes on that is interrupted so."""
+    later: Later | None = getattr(outcome, "again", None) or getattr(outcome, "until", None)
+    if later is None:
+        return 0.0
+    return (later.instant - clock.now()).total_seconds() if later.instant else later.seconds
+
+
+async def _to_the_end(function: Callable[..., Any], *args: Any) -> None:
+    """Call `function` in the job's thread, to its end even if this task is cancelled meanwhile.
+
+    The step is done; a task group that ends its tasks must not take the record of it away.
+    """
+    writing = asyncio.ensure_future(sync_to_async(function)(*args))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])
+        if not writing.cancelled():
+            writing.exception()  # else asyncio complains that nobody has asked for it
+        raise
 
 
 async def _awaited(result: Any) -> Any:

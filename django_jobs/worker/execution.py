@@ -291,7 +291,7 @@ def _stopped(ask: Ask, definition: "Definition", context: JobContext) -> Outcome
         return Interrupted()
     error = TimeLimitExceeded(
         f"Stopped after {definition.timeout:g} s (timeout). "
-        "Raise timeout=, or split the work into steps."
+        "Raise timeout=, or split the work into several jobs."
     )
     again = _again(error, definition, context, context.attempt)
     return TimedOut(describe(error, definition.name), again)

@@ -19,6 +19,20 @@ from tests.steps.conftest import steps, the_job
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
 
+def test_what_is_logged_before_a_sleep_stays_in_the_history(run, frozen_clock):
+    def body(context: JobContext) -> None:
+        context.step.run("one", lambda: context.log("card charged"))
+        context.step.sleep("nap", 60)
+        context.step.sleep("another", 60)
+
+    run(body)
+    frozen_clock.advance(timedelta(minutes=1))
+    run_jobs()
+    (history,) = JobRun.objects.all()
+    assert history.outcome == RunOutcome.SUSPENDED
+    assert "card charged" in history.log
+
+
 def test_a_sleeping_job_waits_without_a_slot_and_costs_no_attempt(run, calls, frozen_clock):
     def body(context: JobContext) -> None:
         context.step.run("before", calls, "before")

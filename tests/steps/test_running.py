@@ -1,6 +1,7 @@
 """Finished steps never run again, and each has attempts of its own."""
 
 import pickle
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -48,6 +49,35 @@ def test_a_finished_step_never_runs_again(run, calls, frozen_clock):
     assert calls.made == ["one", "two", "two", "two"]
     handle.refresh()
     assert handle.result == {"id": 7}
+
+
+def test_a_result_comes_back_in_the_order_it_had(run, calls, frozen_clock):
+    calls.failures = {"boom": 1}
+
+    def body(context: JobContext) -> None:
+        for who in context.step.run("load", lambda: {"zoe": 1, "al": 2}):
+            context.step.run("mail", calls, f"mail {who}")
+            context.step.run("boom", calls, "boom")
+
+    run(body)
+    frozen_clock.advance(timedelta(minutes=1))
+    assert run_jobs() == [RunOutcome.SUCCESSFUL]
+    assert calls.made == ["mail zoe", "boom", "boom", "mail al", "boom"]
+
+
+@pytest.mark.parametrize("verb", ["run", "atomic"])
+def test_a_result_is_of_one_type_at_every_run(run, calls, frozen_clock, verb):
+    calls.failures = {"boom": 1}
+    seen = []
+
+    def body(context: JobContext) -> None:
+        seen.append(type(getattr(context.step, verb)("count", Counter, "aab")))
+        context.step.run("boom", calls, "boom")
+
+    run(body)
+    frozen_clock.advance(timedelta(minutes=1))
+    run_jobs()
+    assert seen == [dict, dict]
 
 
 def test_each_step_has_its_own_attempts(run, calls, frozen_clock):

@@ -138,6 +138,31 @@ def test_a_database_that_stays_away_fails_the_run_in_the_end(run, calls, monkeyp
     assert calls.made.count("write") > 10
 
 
+@committing
+def test_a_look_at_the_steps_waits_for_its_database_and_uses_up_no_name(
+    run, calls, frozen_clock, monkeypatch
+):
+    calls.failures = {"boom": 1}
+    engine = type(get_engine("default"))
+    load, answers = engine.load_steps, [OperationalError("gone")]
+
+    def gone_once(self, *arguments):
+        if answers:
+            raise answers.pop()
+        return load(self, *arguments)
+
+    def body(context: JobContext) -> None:
+        context.step.run("pay", calls, "pay")
+        context.step.run("boom", calls, "boom")
+
+    run(body)
+    monkeypatch.setattr(engine, "load_steps", gone_once)
+    frozen_clock.advance(timedelta(minutes=1))
+    assert run_jobs() == [RunOutcome.SUCCESSFUL]
+    assert steps() == {"pay": "done", "boom": "done"}
+    assert calls.made == ["pay", "boom", "boom"]
+
+
 @in_a_test_case
 def test_a_database_error_in_a_step_leaves_the_rest_of_a_test_alone(run, calls, frozen_clock):
     def body(context: JobContext) -> None:
@@ -263,7 +288,7 @@ def test_a_result_changed_after_the_step_is_remembered_as_it_was_returned(run, c
     run_jobs()
     handle.refresh()
     assert handle.result == [1, 2]
-    assert JobStep.objects.get(key="one").result == [1]
+    assert JobStep.objects.get(key="one").result == "[1]"
 
 
 @in_a_test_case

@@ -1,7 +1,7 @@
 """Atomic jobs: their effects, their end and what they enqueue are one commit, or nothing."""
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, transaction
 
 from django_jobs import Cancel, JobContext, Snooze, State
 from django_jobs.context import Ask
@@ -128,7 +128,20 @@ def test_an_atomic_job_has_no_steps():
         context.step.run("one", list)
 
     assert run(body) == [RunOutcome.FAILED]
-    assert "inside transaction.atomic()" in JobRun.objects.get().error_text
+    assert "an atomic job has no steps" in JobRun.objects.get().error_text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_hook_raises_after_the_commit_undoes_nothing_and_is_told(caplog, frozen_clock):
+    def body() -> None:
+        Queue.objects.create(name="booked")
+        transaction.on_commit(lambda: 1 / 0)
+
+    assert run(body) == [RunOutcome.SUCCESSFUL]
+    assert (booked(), atomic_job().state) == (1, State.SUCCESSFUL)
+    assert JobRun.objects.get().fenced_at is None
+    assert "is done; after its commit this was raised:" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_an_async_job_cannot_be_atomic():

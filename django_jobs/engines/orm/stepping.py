@@ -38,8 +38,8 @@ class Stepping(Rows):
         rows = JobStep.objects.using(self.alias).filter(job_id=job_id).order_by()
         found = rows.annotate(due=due).values_list("key", *MEMO, "due")
         return {
-            key: Memo._make((StepState(state), *rest, bool(is_due)))
-            for key, state, *rest, is_due in found
+            key: Memo._make((StepState(state), place, load(result), *rest, bool(is_due)))
+            for key, state, place, result, *rest, is_due in found
         }
 
     def save_step(
@@ -49,7 +49,7 @@ class Stepping(Rows):
         now = self.at(now)
         key, *row = step_row(step, now)
         values = dict(zip(COLUMNS, row, strict=True))
-        values |= {"result": load(step.result), "claim_id": hold.claim_id}
+        values["claim_id"] = hold.claim_id
         with self.transaction():
             ours = self.awaited(self.jobs.filter(pk=hold.job_id, claim_id=hold.claim_id))
             if not ours.values_list("pk", flat=True):

@@ -72,7 +72,7 @@ class Finishing(Session):
                 coalesce(detail ->> 'error_type', ''), coalesce(detail ->> 'error', ''),
                 coalesce(detail ->> 'error_text', ''), coalesce(detail ->> 'traceback', ''),
                 coalesce(detail ->> 'fingerprint', ''), coalesce(detail ->> 'log', '')
-            FROM ended WHERE outcome <> 'suspended'
+            FROM ended WHERE outcome <> 'suspended' OR detail ->> 'log' IS NOT NULL
         )
         SELECT id, claim_id FROM ended
     """

@@ -26,7 +26,7 @@ class Stepping(Session):
         INSERT INTO django_jobs_job_step AS step (
             job_id, key, position, state, result, attempts, error_type, error, wake_at,
             started_at, finished_at, claim_id)
-        SELECT fence.id, %(key)s, %(position)s, %(state)s, %(result)s::jsonb, %(attempts)s,
+        SELECT fence.id, %(key)s, %(position)s, %(state)s, %(result)s, %(attempts)s,
             %(error_type)s, %(error)s,
             coalesce(%(wake_at)s::timestamptz, now + %(delay)s::float8 * interval '1 second'),
             now - %(began_ago)s::float8 * interval '1 second', now, %(claim)s
