@@ -16,7 +16,7 @@ PATTERN_LIMIT = 256 * 1024
 MESSAGE_LIMIT = 255
 FINGERPRINT_VERSION = "1"
 
-_OWN = str(Path(__file__).parent)
+_OWN = tuple(str(Path(__file__).parent.parent / part) for part in ("worker", "steps"))
 _VARIABLE = re.compile(
     r"'[^']*'|\"[^\"]*\"|[\w.+-]+@[\w.-]+|https?://\S+|\b[0-9a-f]{8}(?:-?[0-9a-f]{4,}){2,}\b|\b0x[0-9a-f]+\b|\d+",
     re.IGNORECASE,
@@ -59,7 +59,7 @@ def fingerprint(type_name: str, job: str, trace: TracebackType | None, text: str
 
 
 def own_frames_removed(trace: TracebackType | None) -> TracebackType | None:
-    """Return `trace` without the frames of the worker at its top."""
+    """Return `trace` without the frames at its top that called the job, or its step."""
     first = trace
     while first is not None and first.tb_frame.f_code.co_filename.startswith(_OWN):
         first = first.tb_next

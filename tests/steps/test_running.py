@@ -113,6 +113,17 @@ def test_a_step_that_fails_for_good_fails_the_job(run, calls, frozen_clock):
     assert "is down" in last.traceback
 
 
+def test_the_traceback_of_a_step_begins_in_its_function(run, calls):
+    calls.failures = {"one": 1}
+
+    def body(context: JobContext) -> None:
+        context.step.run("one", calls, "one")
+
+    run(body)
+    lines = JobRun.objects.get().traceback.splitlines()
+    assert "in __call__" in lines[1]
+
+
 def test_a_job_may_catch_a_step_that_failed_and_it_is_remembered(run, calls, frozen_clock):
     calls.failures = {"pay": 99, "mail": 1}
 
