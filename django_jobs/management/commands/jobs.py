@@ -27,6 +27,8 @@ class Command(ScheduleCommands):
     """The command `jobs` with its subcommands."""
 
     help = "Look at jobs and schedules, and act on them."
+    # It must work while something is wrong; some checks of Django's need the database.
+    requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the subcommands."""
