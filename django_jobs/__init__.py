@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from django_jobs.declarations import cron, every
     from django_jobs.definitions import job
     from django_jobs.enqueueing import aenqueue, aenqueue_many, enqueue, enqueue_many
+    from django_jobs.events import asend_event, send_event
     from django_jobs.exceptions import (
         Cancel,
         JobError,
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
     )
     from django_jobs.retries import Backoff
     from django_jobs.states import State
+    from django_jobs.subscriptions import Event, when
 
 __version__ = "0.1.0"
 
 _PLACES = {
     "Backoff": "retries",
     "Cancel": "exceptions",
+    "Event": "subscriptions",
     "JobContext": "context",
     "JobError": "exceptions",
     "NonRetriable": "exceptions",
@@ -37,16 +40,20 @@ _PLACES = {
     "StepFailed": "exceptions",
     "aenqueue": "enqueueing",
     "aenqueue_many": "enqueueing",
+    "asend_event": "events",
     "cron": "declarations",
     "enqueue": "enqueueing",
     "enqueue_many": "enqueueing",
     "every": "declarations",
     "job": "definitions",
+    "send_event": "events",
+    "when": "subscriptions",
 }
 
 __all__ = [
     "Backoff",
     "Cancel",
+    "Event",
     "JobContext",
     "JobError",
     "NonRetriable",
@@ -56,11 +63,14 @@ __all__ = [
     "StepFailed",
     "aenqueue",
     "aenqueue_many",
+    "asend_event",
     "cron",
     "enqueue",
     "enqueue_many",
     "every",
     "job",
+    "send_event",
+    "when",
 ]
 
 

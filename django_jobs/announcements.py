@@ -5,7 +5,8 @@ sooner, makes new queues visible, and warns a developer who forgot to start a wo
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from django.conf import settings as django_settings
@@ -25,6 +26,7 @@ logger = logging.getLogger("django_jobs")
 _seen: set[tuple[str, str]] = set()
 _told: dict[tuple[str, str], float] = {}
 _warned: set[str] = set()
+_hearers: list[Callable[[], None]] = []
 
 
 class Announcement:
@@ -69,6 +71,31 @@ def hurry(connection: BaseDatabaseWrapper) -> None:
         get_engine(alias).notify({Engine.STOP_ASKED})
 
     _after_commit(connection, tell)
+
+
+def tell_of_events(connection: BaseDatabaseWrapper) -> None:
+    """Tell the workers, when it is committed, that there are events to be handed out."""
+    alias = connection.alias
+
+    def tell() -> None:
+        for hear in tuple(_hearers):
+            hear()
+        now = clock.monotonic()
+        if _is_due(alias, Engine.EVENTS, now):
+            _told[alias, Engine.EVENTS] = now
+            get_engine(alias).notify({Engine.EVENTS})
+
+    _after_commit(connection, tell)
+
+
+@contextmanager
+def hearing(hear: Callable[[], None]) -> Iterator[None]:
+    """Call `hear` for each event that this process sends (for the worker in it)."""
+    _hearers.append(hear)
+    try:
+        yield
+    finally:
+        _hearers.remove(hear)
 
 
 def forget() -> None:

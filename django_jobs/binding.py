@@ -66,6 +66,12 @@ class Parameters:
         """
         return {**kwargs, **self.signature.bind(*args, **kwargs).arguments}
 
+    def values(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call that fits by name, with the defaults of those not given."""
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return {**bound.arguments}
+
     def names_by_place(self, count: int) -> list[str]:
         """Return the names of the parameters that take the first `count` arguments by place."""
         rest = self._collector(Parameter.VAR_POSITIONAL)

@@ -52,6 +52,7 @@ class Settings:
         "how long a job waits for a worker that knows its name", 3600.0, low=0
     )
     RETENTION_TICKS: float = _meaning("days that the history of schedules is kept", 30.0, low=1)
+    RETENTION_EVENTS: float = _meaning("days that events are kept", 7.0, low=1)
     SCHEDULES_ENABLED: bool = _meaning("False: no schedule enqueues anything", True)
     LISTEN: bool = _meaning("wake workers by LISTEN/NOTIFY (PostgreSQL)", True)
     POOLED: bool = _meaning("a transaction pooler such as PgBouncer is in between", False)

@@ -28,9 +28,10 @@ from django_jobs.conf import get_settings
 from django_jobs.context import JobContext
 from django_jobs.declarations import check_call
 from django_jobs.enqueueing import Call, JobHandle
-from django_jobs.exceptions import InvalidSchedule
+from django_jobs.exceptions import InvalidEvent, InvalidSchedule
 from django_jobs.options import Changes, Options, clean
 from django_jobs.retries import Backoff, BackoffFunction
+from django_jobs.subscriptions import Cancellation, Event, Trigger
 
 if TYPE_CHECKING:
     from django_jobs.declarations import ScheduleDeclaration
@@ -50,7 +51,9 @@ class JobDefinition(Generic[P, R_co]):
     and line), `aliases` (former names), `is_async`, `wants_context`, `queue`, `priority`,
     `max_attempts`, `max_lost` (worker deaths it survives), `backoff` (callable of exception and
     attempt), `timeout` (seconds per attempt or `None`), `retry_on` (classes or `None` for all),
-    `never_retry` (classes), `atomic` (one commit with its effects), `sensitive` (parameter names), `schedules` (as declared), `signature` (without the context),
+    `never_retry` (classes), `atomic` (one commit with its effects), `sensitive` (parameter names),
+    `schedules` (as declared), `on` (triggers), `cancel_on`, `on_failure` (name of a job),
+    `wants_event` (its first parameter is an `Event`), `signature` (without the context),
     `parameters` (the same, ready to check calls), `run_after` and `unique_key` (by `using()`).
     """
 
@@ -79,6 +82,10 @@ class JobDefinition(Generic[P, R_co]):
         self.sensitive: tuple[str, ...] = options.get("sensitive", ())
         self.aliases: tuple[str, ...] = options.get("aliases", ())
         self.schedules: tuple[ScheduleDeclaration, ...] = options.get("schedule", ())
+        self.on: tuple[Trigger, ...] = options.get("on", ())
+        self.cancel_on: tuple[Cancellation, ...] = options.get("cancel_on", ())
+        self.on_failure: str | None = options.get("on_failure")
+        self.wants_event = _takes_event(func, self.parameters)
         self._max_attempts: int | None = options.get("max_attempts")
 
     def __repr__(self) -> str:
@@ -232,6 +239,7 @@ def _define(function: Any, options: dict[str, Any]) -> JobDefinition[Any, Any]:
             "context.step.aatomic() for the parts that must be."
         )
     _check_schedules(definition)
+    _check_events(definition)
     registry.register(definition)
     return definition
 
@@ -243,6 +251,32 @@ def _check_schedules(definition: JobDefinition[Any, Any]) -> None:
         except (TypeError, ValueError) as problem:
             text = f'{definition.name}: schedule "{schedule.name}": {problem}'
             raise InvalidSchedule(text, "args") from None
+
+
+def _check_events(definition: JobDefinition[Any, Any]) -> None:
+    if definition.on and not (definition.wants_event and definition.parameters.required <= 1):
+        raise TypeError(
+            f"{definition.name}: a job with on= is called with the event and nothing else: "
+            f"def {definition.func.__name__}(event: Event)."
+        )
+    if definition.wants_event:
+        return
+    for cancellation in definition.cancel_on:
+        for _, path in cancellation.fields:
+            if not definition.parameters.accepts(path.partition(".")[0]):
+                raise InvalidEvent(
+                    f'{definition.name}: cancel_on compares "{path}", but there is no such '
+                    f"parameter: {definition.parameters.describe()}."
+                )
+
+
+def _takes_event(function: Any, parameters: Parameters) -> bool:
+    if not parameters.positional:
+        return False
+    annotation = parameters.signature.parameters[parameters.positional[0]].annotation
+    if isinstance(annotation, str) and function.__globals__.get(Event.__name__, Event) is not Event:
+        return False  # a class of the project's own that is called Event
+    return _is_called(annotation, Event)
 
 
 def _split_context(name: str, signature: inspect.Signature) -> tuple[inspect.Signature, bool]:
@@ -257,9 +291,13 @@ def _split_context(name: str, signature: inspect.Signature) -> tuple[inspect.Sig
 
 
 def _is_context(annotation: Any) -> bool:
+    return _is_called(annotation, JobContext)
+
+
+def _is_called(annotation: Any, kind: type) -> bool:
     if isinstance(annotation, str):  # postponed: the name may exist for type checkers only
-        return annotation.strip("'\" ").rpartition(".")[2] == JobContext.__name__
-    return annotation is JobContext
+        return annotation.strip("'\" ").rpartition(".")[2] == kind.__name__
+    return annotation is kind
 
 
 def _full_name(function: Callable[..., Any]) -> str:

@@ -5,7 +5,8 @@ not. When the jobs live in another database than "default" and a transaction is 
 "default", the insert waits for that commit; until then the handle has no id.
 """
 
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
@@ -17,13 +18,15 @@ from django_jobs import clock, registry
 from django_jobs.announcements import announce
 from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
-from django_jobs.engines.base import NewJob
-from django_jobs.exceptions import JobError, NotAJob
+from django_jobs.engines.base import Engine, Inserted, NewJob
+from django_jobs.engines.events import WaitFor
+from django_jobs.exceptions import InvalidEvent, JobError, NotAJob
 from django_jobs.handles import JobHandle, running_job
 from django_jobs.options import check_queue
 from django_jobs.serializers import dump_arguments
 from django_jobs.signals import job_enqueued
 from django_jobs.states import Later, State
+from django_jobs.subscriptions import Event, Match, look_up, pairs
 
 if TYPE_CHECKING:
     from django_jobs.definitions import JobDefinition
@@ -69,7 +72,7 @@ def enqueue(definition: Any, /, *args: Any, **kwargs: Any) -> JobHandle[Any]:
     an unknown name, NotAJob for a plain function. A taken unique key raises nothing: the handle
     is the existing job's, with `created=False`.
     """
-    return enqueue_one(_resolve(definition), args, kwargs)
+    return enqueue_one(resolve(definition), args, kwargs)
 
 
 @overload
@@ -84,7 +87,7 @@ async def aenqueue(
 async def aenqueue(definition: str, /, *args: Any, **kwargs: Any) -> JobHandle[Any]: ...
 async def aenqueue(definition: Any, /, *args: Any, **kwargs: Any) -> JobHandle[Any]:
     """Do what `enqueue` does, from async code."""
-    return await aenqueue_one(_resolve(definition), args, kwargs)
+    return await aenqueue_one(resolve(definition), args, kwargs)
 
 
 @overload
@@ -103,7 +106,7 @@ def enqueue_many(definition: Any, calls: Iterable[Call], /) -> list[JobHandle[An
     A call is a tuple of arguments by place, a dict of arguments by name, or a pair of both.
     Raises as `enqueue` does, with the number of the call (from 0).
     """
-    return enqueue_all(_resolve(definition), calls)
+    return enqueue_all(resolve(definition), calls)
 
 
 @overload
@@ -118,7 +121,7 @@ async def aenqueue_many(
 async def aenqueue_many(definition: str, calls: Iterable[Call], /) -> list[JobHandle[Any]]: ...
 async def aenqueue_many(definition: Any, calls: Iterable[Call], /) -> list[JobHandle[Any]]:
     """Do what `enqueue_many` does, from async code."""
-    return await aenqueue_all(_resolve(definition), calls)
+    return await aenqueue_all(resolve(definition), calls)
 
 
 def enqueue_one(
@@ -149,7 +152,8 @@ aenqueue_all = sync_to_async(enqueue_all)
 """Do what `enqueue_all` does, from async code."""
 
 
-def _resolve(definition: Any) -> "Definition":
+def resolve(definition: Any) -> "Definition":
+    """Return the definition that is meant by itself or by its name; raises as `enqueue` does."""
     if isinstance(definition, str):
         return registry.get(definition)
     if hasattr(definition, "parameters"):
@@ -191,7 +195,10 @@ def _split(call: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
 
 def new_job(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
     """Return the job of a call, checked, as it is to be written; raises as `enqueue` does."""
+    if definition.wants_event:
+        args, kwargs = _plain_event(definition, args, kwargs)
     texts = _texts(definition, args, kwargs, get_settings().MAX_ARGUMENTS)
+    cancels = tuple(_cancels(definition, args, kwargs)) if definition.cancel_on else ()
     return NewJob(
         name=definition.name,
         queue=definition.queue,
@@ -202,7 +209,44 @@ def new_job(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str
         max_attempts=definition.max_attempts,
         max_lost=definition.max_lost,
         unique_key=definition.unique_key,
+        watched=bool(cancels),
+        cancels=cancels,
     )
+
+
+def _plain_event(
+    definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Return the arguments with the event as JSON holds it."""
+    if args and isinstance(args[0], Event):
+        return (args[0].as_json(), *args[1:]), kwargs
+    name = definition.parameters.positional[0]
+    if isinstance(kwargs.get(name), Event):
+        return args, {**kwargs, name: kwargs[name].as_json()}
+    raise TypeError(
+        f'{definition.name}() takes an Event as "{name}": Event("order/paid", {{…}}), or use '
+        "send_event(). Nothing was enqueued."
+    )
+
+
+def _cancels(
+    definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Iterator[WaitFor]:
+    """Yield what cancels the job of this call."""
+    given = definition.parameters.values(args, kwargs)
+    if definition.wants_event:
+        given = given[definition.parameters.positional[0]]["data"]
+    for cancellation in definition.cancel_on:
+        wanted = {}
+        for field, path in cancellation.fields:
+            value, there = look_up(given, path)
+            if not there:
+                raise InvalidEvent(
+                    f'{definition.name}: cancel_on compares "{path}", which this job does not have. '
+                    "Nothing was enqueued."
+                )
+            wanted[field] = value
+        yield WaitFor(cancellation.event, Match.of(pairs(wanted)))
 
 
 def _texts(
@@ -242,19 +286,30 @@ def _write(jobs: Sequence[NewJob]) -> list[JobHandle[Any]]:
 
 
 def _insert(alias: str, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
-    engine = get_engine(alias)
-    written = engine.insert(jobs, clock.now_or_none())
-    for handle, (job_id, created) in zip(handles, written, strict=True):
-        handle.fill(job_id, created=created)
-    fresh = [handle for handle in handles if handle.created]
-    if not fresh:
-        return
-    announce(engine.connection, (jobs[0].queue,), fresh[0].id)
-    signal_enqueued(fresh)
+    for handle, inserted in zip(handles, insert(get_engine(alias), jobs), strict=True):
+        handle.fill(inserted.job_id, created=inserted.created)
+    signal_enqueued([handle for handle in handles if handle.created])
+
+
+def insert(engine: Engine, jobs: Sequence[NewJob]) -> list[Inserted]:
+    """Write jobs with what cancels them, on the caller's connection; announce them."""
+    now = clock.now_or_none()
+    around = engine.undoable() if any(job.cancels for job in jobs) else nullcontext()
+    with around:
+        written = engine.insert(jobs, now)
+        for job, inserted in zip(jobs, written, strict=True):
+            if job.cancels and inserted.created:
+                engine.let_cancel(inserted.job_id, job.cancels, now)
+    fresh = [number for number, inserted in enumerate(written) if inserted.created]
+    if fresh:
+        queues = tuple(sorted({jobs[number].queue for number in fresh}))
+        announce(engine.connection, queues, written[fresh[0]].job_id)
+    return written
 
 
 def signal_enqueued(handles: Sequence[JobHandle[Any]]) -> None:
-    """Send the signal `job_enqueued` for new jobs of one definition."""
-    if job_enqueued.receivers and job_enqueued.has_listeners(handles[0].name):
-        for handle in handles:
-            job_enqueued.send_robust(sender=handle.name, handle=handle)
+    """Send the signal `job_enqueued` for new jobs."""
+    if not job_enqueued.receivers:
+        return
+    for handle in handles:
+        job_enqueued.send_robust(sender=handle.name, handle=handle)

@@ -47,6 +47,10 @@ class InvalidSchedule(JobError, ValueError):
         super().__init__(message)
 
 
+class InvalidEvent(JobError, ValueError):
+    """An event, or what is said of one, cannot be what was meant; nothing was sent."""
+
+
 class InvalidStep(JobError, ValueError):
     """A step cannot be there, or not under that name."""
 

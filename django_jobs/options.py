@@ -13,10 +13,17 @@ from django.conf import settings as django_settings
 from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.declarations import ScheduleDeclaration
-from django_jobs.exceptions import InvalidQueue, InvalidSchedule
+from django_jobs.exceptions import InvalidEvent, InvalidQueue, InvalidSchedule
 from django_jobs.registry import nearest
 from django_jobs.retries import BackoffFunction, as_seconds
 from django_jobs.serializers import clean_text
+from django_jobs.subscriptions import (
+    MOST_TRIGGERS,
+    Cancellation,
+    Trigger,
+    cancellations,
+    triggers,
+)
 
 MAX_PRIORITY = 100
 MAX_ATTEMPTS = 100
@@ -57,7 +64,14 @@ class Options(TypedDict, total=False):
     one commit of what the job writes to the jobs' database, what it enqueues and its end, or
     nothing of it (default False; sync jobs only). `sensitive`:
     names of parameters whose values are never shown. `aliases`: former names of the job.
-    `schedule`: `cron(…)` or `every(…)`, or a list of them.
+    `schedule`: `cron(…)` or `every(…)`, or a list of them. `on`: an event's name, a pattern such
+    as "order/*" or `when(…)`, or a list of at most 10 of them; each such event starts a job, whose
+    first parameter, annotated `Event`, gets it. `cancel_on`: what cancels jobs that have not
+    ended: an event's name, or a dict of names with the fields of the event's data that must equal
+    the job's arguments: `{"order/cancelled": "order_id"}`, or `{"order/cancelled": {"id":
+    "order_id"}}` where they are called otherwise. A job that takes an event is compared by that
+    one's data. `on_failure`: a job, or the name of one, that is started with the event
+    "django_jobs/job.failed" when a job fails for good.
     """
 
     name: str
@@ -73,6 +87,9 @@ class Options(TypedDict, total=False):
     sensitive: tuple[str, ...] | list[str] | str
     aliases: tuple[str, ...] | list[str] | str
     schedule: ScheduleDeclaration | tuple[ScheduleDeclaration, ...] | list[ScheduleDeclaration]
+    on: str | Trigger | list[str | Trigger] | tuple[str | Trigger, ...]
+    cancel_on: str | Mapping[str, str | list[str] | Mapping[str, str]]
+    on_failure: Any
 
 
 def clean(job: str, given: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]:
@@ -253,6 +270,33 @@ def _schedule(job: str, value: Any) -> tuple[ScheduleDeclaration, ...]:
     return tuple(named)
 
 
+def _on(job: str, value: Any) -> tuple[Trigger, ...]:
+    try:
+        found = tuple(triggers(value))
+    except InvalidEvent as error:
+        raise InvalidEvent(f"{job}: {error}") from None
+    if len(found) > MOST_TRIGGERS:
+        raise InvalidEvent(f"{job}: on takes at most {MOST_TRIGGERS} events, got {len(found)}.")
+    twice = {trigger.pattern for trigger in found if found.count(trigger) > 1}
+    if twice:
+        raise InvalidEvent(f'{job}: on names "{min(twice)}" twice; it would start two jobs.')
+    return found
+
+
+def _cancel_on(job: str, value: Any) -> tuple[Cancellation, ...]:
+    try:
+        return tuple(cancellations(value))
+    except InvalidEvent as error:
+        raise InvalidEvent(f"{job}: {error}") from None
+
+
+def _on_failure(job: str, value: Any) -> str:
+    name = value if isinstance(value, str) else getattr(value, "name", None)
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"{job}: on_failure takes a job or the name of one, got {value!r}.")
+    return name
+
+
 CLEANERS: dict[str, Callable[[str, Any], Any]] = {
     "name": _name,
     "queue": _queue,
@@ -269,4 +313,7 @@ CLEANERS: dict[str, Callable[[str, Any], Any]] = {
     "sensitive": _sensitive,
     "aliases": _aliases,
     "schedule": _schedule,
+    "on": _on,
+    "cancel_on": _cancel_on,
+    "on_failure": _on_failure,
 }

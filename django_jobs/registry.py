@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django_jobs.exceptions import JobNotFound
+from django_jobs.subscriptions import ENDS, FAILED, JOB, Trigger
 
 if TYPE_CHECKING:
     from django_jobs.definitions import JobDefinition
@@ -68,6 +69,27 @@ def async_names() -> tuple[str, ...]:
     """Return the names, former ones included, of all jobs that are coroutine functions."""
     found = ((name, find(name)) for name in sorted(known_names()))
     return tuple(name for name, definition in found if definition and definition.is_async)
+
+
+def listeners() -> Iterator[tuple[Trigger, "Definition"]]:
+    """Yield each declared trigger with the job that it starts, in the order of their names."""
+    for definition in definitions():
+        yield from ((trigger, definition) for trigger in definition.on)
+        # A missing target is reported by the system check E012.
+        target = find(definition.on_failure) if definition.on_failure else None
+        if target is not None:
+            for name in (definition.name, *definition.aliases):
+                yield Trigger(FAILED, (("job", name),)), target
+
+
+def heard() -> frozenset[str]:
+    """Return whose ends somebody listens to: "FAILED shop.jobs.send", "FAILED *" for all jobs."""
+    found = set()
+    for trigger, _ in listeners():
+        jobs = [value for path, value in trigger.match if path == "job"] or ["*"]
+        ends = [end.removeprefix(JOB).upper() for end in ENDS if trigger.hears(end)]
+        found |= {f"{end} {job}" for end in ends for job in jobs}
+    return frozenset(found)
 
 
 def doubles() -> list[tuple[str, str, str]]:

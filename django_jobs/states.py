@@ -60,6 +60,8 @@ class StepState(StrEnum):
     """It has used up its attempts; the job was told with `StepFailed`."""
     RETRYING = "retrying"
     SLEEPING = "sleeping"
+    WAITING = "waiting"
+    """For an event, or for the end of another job."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from django_jobs.clock import FrozenClock, frozen
 from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
 from django_jobs.engines.base import ClaimedJob, Engine, Finish, Report
+from django_jobs.events import Relay
 from django_jobs.exceptions import JobNotFound
 from django_jobs.schedules import Ticker
 from django_jobs.states import RunOutcome, after_run
@@ -54,7 +55,7 @@ def run_jobs(
     ticker = Ticker()
     while schedules and ticker.run(engine):
         pass  # it ends early rather than hold a worker up
-    while claimed := _claim_all(engine, queues):
+    while claimed := _claim_all(engine, queues) or _after_events(engine, queues):
         _run_all(engine, claimed, outcomes, raise_errors=raise_errors)
         if not until_empty:
             break
@@ -68,6 +69,14 @@ def _claim_all(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJo
     while page := _claim(engine, queues):
         claimed += page
     return claimed
+
+
+def _after_events(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJob]:
+    """Hand out what was sent and what has ended; return the jobs that are ready by that."""
+    relay = Relay()
+    while (done := relay.run(engine)).more:
+        pass
+    return _claim_all(engine, queues) if done.count else []
 
 
 def _run_all(
@@ -84,7 +93,7 @@ def _run_all(
 
 def _claim(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJob]:
     now = clock.now_or_none()
-    while engine.promote(PAGE, now) or engine.release_held(PAGE, now)[0]:
+    while engine.promote(PAGE, now) - {Engine.EVENTS} or engine.release_held(PAGE, now)[0]:
         pass
     return engine.claim(queues, PAGE, WORKER, get_settings().LEASE, now=now)
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from django_jobs.engines.events import EventVerbs, WaitFor
 from django_jobs.engines.schedules import ScheduleVerbs
 from django_jobs.engines.steps import StepVerbs
 from django_jobs.states import Later, RunOutcome, State, Transition
@@ -30,7 +31,10 @@ class Hold(NamedTuple):
 
 
 class NewJob(NamedTuple):
-    """A job that is about to be written; `args` and `kwargs` are JSON texts."""
+    """A job that is about to be written; `args` and `kwargs` are JSON texts.
+
+    `watched`: its end is to be an event. `cancels`: for `let_cancel`, once it has an id.
+    """
 
     name: str
     queue: str
@@ -41,6 +45,8 @@ class NewJob(NamedTuple):
     max_attempts: int = 4
     max_lost: int = 3
     unique_key: str | None = None
+    watched: bool = False
+    cancels: tuple[WaitFor, ...] = ()
 
 
 class Only(NamedTuple):
@@ -94,12 +100,14 @@ class Finished:
     """What became of a batch of finishes.
 
     `applied` are written. `busy` rows are locked by somebody and still ours: try again.
-    `fenced` were not ours any more; nothing was written but `fenced_at` on their run.
+    `fenced` were not ours any more; nothing was written but `fenced_at` on their run. `told`:
+    there are events of these ends to be handed out.
     """
 
     applied: frozenset[Hold] = frozenset()
     busy: frozenset[Hold] = frozenset()
     fenced: frozenset[Hold] = frozenset()
+    told: bool = False
 
 
 class Answer(StrEnum):
@@ -176,11 +184,14 @@ class Listener(ABC):
         """Close the connection."""
 
 
-class Engine(ScheduleVerbs, StepVerbs):
+class Engine(ScheduleVerbs, StepVerbs, EventVerbs):
     """All database work of the package, for one kind of database, on one connection."""
 
     STOP_ASKED = "!stop"
     """What `notify` says instead of a queue's name when running jobs were asked to stop."""
+
+    EVENTS = "!events"
+    """What `notify` and `promote` say when there are events to be handed out."""
 
     ANY_QUEUE = "*"
     """What `notify` says when every worker should look, whatever queues it serves."""
@@ -296,7 +307,10 @@ class Engine(ScheduleVerbs, StepVerbs):
 
     @abstractmethod
     def promote(self, limit: int, now: datetime | None = None) -> set[str]:
-        """Make due SCHEDULED and WAITING jobs READY; return their queues."""
+        """Make due SCHEDULED and WAITING jobs READY; return their queues.
+
+        Among them is `EVENTS` when events are to be handed out: one look serves both.
+        """
 
     @abstractmethod
     def rescue(self, limit: int, now: datetime | None = None) -> list[Rescued]:

@@ -124,21 +124,27 @@ def next_run_at(finish: Finish, now: datetime) -> datetime | None:
     return again.instant or now + timedelta(seconds=max(again.seconds, 0.0))
 
 
-def job_ending(finish: Finish, attempt: int, now: datetime, *, asked_to_stop: bool) -> JobEnding:
-    """Return what `finish` makes of a job that is in its attempt number `attempt`."""
+def job_ending(
+    finish: Finish, attempt: int, now: datetime, *, asked_to_stop: bool, woken: bool = False
+) -> JobEnding:
+    """Return what `finish` makes of a job that is in its attempt number `attempt`.
+
+    `woken`: what it is about to wait for has come already.
+    """
     transition = finish.transition
     stopped = is_stopped(finish, asked_to_stop=asked_to_stop)
     state = State.CANCELLED if stopped else transition.to
+    on = woken and state is State.WAITING
     successful = state is State.SUCCESSFUL
     fingerprint = "" if successful else error_texts(finish).fingerprint or None
     return JobEnding(
-        state=state,
+        state=State.READY if on else state,
         attempt=attempt if transition.counts else attempt - 1,
         lost_count=0 if successful else None,
-        run_at=next_run_at(finish, now),
+        run_at=now if on else next_run_at(finish, now),
         finished_at=now - timedelta(seconds=finish.ended_ago) if state in FINAL else None,
         fingerprint=fingerprint,
-        waiting_for=transition.event if state is State.WAITING else None,
+        waiting_for=transition.event if state is State.WAITING and not on else None,
     )
 
 

@@ -24,6 +24,7 @@ from django_jobs.engines.endings import JobEnding, RunEnding, job_ending, run_en
 from django_jobs.engines.lanes import LANES, Lane, in_turn
 from django_jobs.engines.orm import ORMEngine
 from django_jobs.engines.orm.claiming import Candidate, chosen
+from django_jobs.engines.orm.ends import Ended
 from django_jobs.engines.orm.inserting import first_run_at
 from django_jobs.engines.orm.stepping import step_row, wake_at
 from django_jobs.engines.steps import StepRecord
@@ -68,8 +69,8 @@ class SQLiteEngine(ORMEngine):
     INSERT = """
         INSERT INTO django_jobs_job (
             name, queue, priority, args, kwargs, state, run_at, max_attempts, max_lost,
-            enqueued_at, unique_key, attempt, lost_count, fingerprint, version)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '', '')
+            enqueued_at, watched, unique_key, attempt, lost_count, fingerprint, version)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '', '')
     """
     INSERT_UNIQUE = f"""{INSERT}
         ON CONFLICT (unique_key)
@@ -129,6 +130,7 @@ class SQLiteEngine(ORMEngine):
             job.max_attempts,
             job.max_lost,
             enqueued,
+            job.watched,
             job.unique_key,
         )
 
@@ -241,7 +243,7 @@ class SQLiteEngine(ORMEngine):
             return list(cursor.fetchall())
 
     HELD = """
-        SELECT id, claim_id, attempt, cancel_requested_at FROM django_jobs_job
+        SELECT id, claim_id, attempt, cancel_requested_at, woken, name, watched FROM django_jobs_job
         WHERE id IN (SELECT value FROM json_each(%s)) AND claim_id IS NOT NULL
     """
     FINISH = """
@@ -249,7 +251,7 @@ class SQLiteEngine(ORMEngine):
         SET state = %s, attempt = %s, lost_count = coalesce(%s, lost_count),
             run_at = coalesce(%s, run_at), finished_at = %s,
             fingerprint = coalesce(%s, fingerprint), waiting_for = %s,
-            claim_id = NULL, unknown_since = NULL
+            claim_id = NULL, unknown_since = NULL, woken = 0
         WHERE id = %s AND claim_id = %s
     """
     RECORD = """
@@ -275,32 +277,34 @@ class SQLiteEngine(ORMEngine):
                 ids = json.dumps([finish.hold.job_id for finish in finishes])
                 cursor.execute(self.HELD, (ids,))
                 held = {Hold(row[0], row[1]): row[2:] for row in cursor.fetchall()}
-                jobs, runs, applied = self._endings(finishes, held, worker, now)
+                jobs, runs, ends = self._endings(finishes, held, worker, now)
                 cursor.executemany(self.FINISH, jobs)
                 cursor.executemany(self.RECORD, runs)
-            self.forget_lines(finish for finish in finishes if finish.hold in applied)
-            return self.account(finishes, applied, now)
+            told = self.tell_ends(ends.values(), now)
+            self.forget_lines(finish for finish in finishes if finish.hold in ends)
+            return self.account(finishes, ends, now, told=told)
 
     def _endings(
         self,
         finishes: Sequence[Finish],
-        held: dict[Hold, tuple[int, Any]],
+        held: dict[Hold, tuple[Any, ...]],
         worker: str,
         now: datetime,
-    ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]], set[Hold]]:
-        jobs, runs, applied = [], [], set()
+    ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]], dict[Hold, Ended]]:
+        jobs, runs = [], []
+        ends: dict[Hold, Ended] = {}
         for finish in finishes:
             hold = finish.hold
-            if hold not in held or hold in applied:
+            if hold not in held or hold in ends:
                 continue
-            attempt, asked_at = held[hold]
+            attempt, asked_at, woken, name, watched = held[hold]
             asked = asked_at is not None
-            ending = job_ending(finish, attempt, now, asked_to_stop=asked)
+            ending = job_ending(finish, attempt, now, asked_to_stop=asked, woken=woken)
             jobs.append((*self._in_store(ending), *hold))
             if run := run_ending(finish, attempt, worker, now, asked_to_stop=asked):
                 runs.append(self._in_store(run))
-            applied.add(hold)
-        return jobs, runs, applied
+            ends[hold] = Ended(hold.job_id, name, ending.state, watched)
+        return jobs, runs, ends
 
     def _in_store(self, ending: JobEnding | RunEnding) -> tuple[Any, ...]:
         stored = self.stored

@@ -4,6 +4,7 @@ Models describe; engines write. Nobody assigns `state` here or saves one of thes
 hand, and no property writes.
 """
 
+from django_jobs.models.events import Event, EventKey, Wait
 from django_jobs.models.fields import IdListField
 from django_jobs.models.jobs import Job, JobLog, JobProgress, JobRun
 from django_jobs.models.schedules import Schedule, Tick
@@ -12,6 +13,8 @@ from django_jobs.models.workers import Claim, Queue, Worker
 
 __all__ = [
     "Claim",
+    "Event",
+    "EventKey",
     "IdListField",
     "Job",
     "JobLog",
@@ -21,5 +24,6 @@ __all__ = [
     "Queue",
     "Schedule",
     "Tick",
+    "Wait",
     "Worker",
 ]

@@ -62,6 +62,12 @@ class Job(models.Model):
     has_steps = models.BooleanField(
         default=False, db_default=False, help_text="Whether steps of it are on record."
     )
+    watched = models.BooleanField(
+        default=False, db_default=False, help_text="Whether its end is an event of its own."
+    )
+    woken = models.BooleanField(
+        default=False, db_default=False, help_text="What it waits for came while it still ran."
+    )
     waiting_for = models.CharField(
         max_length=255, null=True, help_text="The event or job it waits for."
     )

@@ -31,6 +31,10 @@ class Service(ABC):
         """Be due at once: there is more to do."""
         self._due_at = 0.0
 
+    def hear(self, word: str) -> None:
+        """Hear a word that workers tell each other (`Engine.EVENTS`); most do not care."""
+        del word
+
     @abstractmethod
     def run(self, engine: Engine) -> set[str]:
         """Do a bounded amount of work; return the queues that have work now."""

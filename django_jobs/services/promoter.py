@@ -1,4 +1,6 @@
-"""Makes due jobs ready: scheduled ones, retries, sleepers."""
+"""Makes due jobs ready: scheduled ones, retries, sleepers. Sees whether there are events."""
+
+from collections.abc import Callable
 
 from django_jobs import clock
 from django_jobs.engines.base import Engine
@@ -14,11 +16,18 @@ class Promoter(Service):
     interval = 1.0
     jitter = 0.1
 
+    def __init__(self, on_events: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_events = on_events
+
     def run(self, engine: Engine) -> set[str]:
         """Promote page after page of due jobs, but leave the housekeeper time for the leases."""
         found: set[str] = set()
         for _ in range(PAGES):
             queues = engine.promote(PAGE, clock.now_or_none())
+            if engine.EVENTS in queues:
+                queues.remove(engine.EVENTS)
+                self._on_events()
             if not queues:
                 return found
             found |= queues

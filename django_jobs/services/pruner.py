@@ -12,6 +12,7 @@ PAGES = 5
 WHEN_DONE = 600.0
 WHEN_MUCH = 5.0
 WORKERS_KEPT = timedelta(days=1)
+KEYS_KEPT = timedelta(days=2)
 
 
 class Pruner(Service):
@@ -34,6 +35,8 @@ class Pruner(Service):
         engine.forget_workers(now - WORKERS_KEPT)
         successful_before = now - timedelta(days=settings.RETENTION_SUCCESSFUL)
         failed_before = now - timedelta(days=settings.RETENTION_FAILED)
+        events_before = now - timedelta(days=settings.RETENTION_EVENTS)
+        engine.prune_events(events_before, now - KEYS_KEPT, PAGE)
         ticks = self._prune_ticks(engine, now - timedelta(days=settings.RETENTION_TICKS))
         count, when_done = (ticks, WHEN_MUCH) if ticks >= PAGE else (0, WHEN_DONE)
         for _ in range(PAGES):

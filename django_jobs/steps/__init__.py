@@ -5,6 +5,12 @@ finished steps then return what they returned, and the first unfinished one goes
 """
 
 from django_jobs.steps.places import Interruption, current_step
-from django_jobs.steps.running import Steps
+from django_jobs.steps.together import Together
+from django_jobs.steps.waiting import Sleeping, Waiting
+
+
+class Steps(Waiting, Sleeping, Together):
+    """The steps of one job: `context.step`. Without a job they simply run."""
+
 
 __all__ = ["Interruption", "Steps", "current_step"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from django.db import transaction
 
 from django_jobs import clock
+from django_jobs.announcements import tell_of_events
 from django_jobs.conf import get_settings
 from django_jobs.context import JobContext
 from django_jobs.engines import get_engine
@@ -53,4 +54,7 @@ def _write_end(
     """Write the end of the job; return whether it was still ours."""
     took = clock.monotonic() - began
     finish = Finish(claimed.hold, after_run(outcome), took, 0.0, context.log_tail)
-    return claimed.hold in engine.finish([finish], context.worker, clock.now_or_none()).applied
+    finished = engine.finish([finish], context.worker, clock.now_or_none())
+    if finished.told:
+        tell_of_events(engine.connection)
+    return claimed.hold in finished.applied

@@ -16,6 +16,7 @@ from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync, syn
 from django.db import connections
 
 from django_jobs import clock, registry
+from django_jobs.binding import Parameters
 from django_jobs.conf import get_settings
 from django_jobs.context import Ask, JobContext
 from django_jobs.engines.base import ClaimedJob
@@ -45,6 +46,7 @@ from django_jobs.states import (
     TimedOut,
 )
 from django_jobs.steps import Steps, current_step
+from django_jobs.subscriptions import Event
 from django_jobs.worker.atomicity import run_atomically
 from django_jobs.worker.failures import describe
 
@@ -187,7 +189,17 @@ def _call(definition: "Definition", claimed: ClaimedJob, context: JobContext) ->
     context.find_secrets = lambda: secrets_in(
         parameters.by_name(args, kwargs), definition.sensitive
     )
-    return _Call(definition, context, args, kwargs)
+    given = _with_event(parameters, args, kwargs) if definition.wants_event else (args, kwargs)
+    return _Call(definition, context, *given)
+
+
+def _with_event(
+    parameters: Parameters, args: list[Any], kwargs: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    if args:
+        return [Event.from_json(args[0]), *args[1:]], kwargs
+    name = parameters.positional[0]
+    return args, {**kwargs, name: Event.from_json(kwargs[name])} if name in kwargs else kwargs
 
 
 def _limit_time(definition: "Definition", context: JobContext) -> Callable[[], None]:

@@ -76,6 +76,12 @@ class Housekeeper:
         self._errands.append(errand)
         self._wake.set()
 
+    def hear(self, word: str) -> None:
+        """Tell the services a word that workers tell each other."""
+        for service in self._services:
+            service.hear(word)
+        self._wake.set()
+
     def hurry(self) -> None:
         """Extend at once: somebody was asked to stop."""
         self._extend_at = 0.0

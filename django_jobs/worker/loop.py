@@ -12,8 +12,10 @@ from typing import NamedTuple
 from django.db import DatabaseError
 
 from django_jobs import clock, registry
+from django_jobs.announcements import tell_of_events
 from django_jobs.conf import get_settings
 from django_jobs.engines.base import ClaimedJob, Engine, Finish, Finished, Hold, Only, Report
+from django_jobs.events import Relay
 from django_jobs.masking import mask_text
 from django_jobs.states import Interrupted, Raised, RunOutcome, after_run
 from django_jobs.worker.arrivals import FLUSH_COUNT, Arrivals, Batch
@@ -158,7 +160,7 @@ class Coordinator:
     def look_again(self) -> bool:
         """Make due jobs ready and say whether there were any (at the end of a burst)."""
         try:
-            found = bool(self._link.ask(lambda engine: engine.promote(1000, clock.now_or_none())))
+            found = self._link.ask(_find_more)
         except Unreachable:
             return True
         if found:
@@ -236,6 +238,8 @@ class Coordinator:
             finished = Finished()
             if finishes:
                 finished = engine.finish(finishes, self.name, now, patient=patient)
+                if finished.told:
+                    tell_of_events(engine.connection)
             gone = {*finished.applied, *finished.fenced}
             if batch.released:
                 gone |= let_go(
@@ -368,6 +372,14 @@ def _finish(ended: Ended) -> Finish:
         now - ended.ended,
         ended.held.context.log_tail,
     )
+
+
+def _find_more(engine: Engine) -> bool:
+    queues = engine.promote(1000, clock.now_or_none())
+    if Engine.EVENTS not in queues:
+        return bool(queues)
+    done = Relay().run(engine)
+    return len(queues) > 1 or bool(done.queues) or done.more
 
 
 def _finish_one(finish: Finish, worker: str, engine: Engine) -> Finished:

@@ -12,11 +12,12 @@ from collections.abc import Callable, MutableSequence, Sequence
 from django.db import connections
 
 from django_jobs import __version__, clock
+from django_jobs.announcements import hearing
 from django_jobs.conf import get_settings
 from django_jobs.context import Ask
 from django_jobs.engines import engine_class
 from django_jobs.engines.base import Engine, WorkerCard
-from django_jobs.services import Service, all_services
+from django_jobs.services import Relayer, Service, all_services
 from django_jobs.worker.console import on_terminal
 from django_jobs.worker.exits import CLEAN, CRASHED, FORCED
 from django_jobs.worker.holdings import Holdings
@@ -91,8 +92,9 @@ class WorkerProcess:
         self._housekeeper.start()
         self._ear.start()
         try:
-            self._work()
-            return self._shut_down()
+            with hearing(lambda: self._housekeeper.hear(Engine.EVENTS)):
+                self._work()
+                return self._shut_down()
         except Exception:
             logger.exception("The worker %s broke and ends; its jobs are rescued.", self.name)
             self._housekeeper.stop(LAST_WORDS)
@@ -182,6 +184,8 @@ class WorkerProcess:
     def _heard(self, queues: set[str]) -> None:
         if Engine.STOP_ASKED in queues:
             self._housekeeper.hurry()
+        if Engine.EVENTS in queues:
+            self._housekeeper.hear(Engine.EVENTS)
         served = self.options.queues
         if (
             not queues
@@ -207,7 +211,7 @@ class WorkerProcess:
 
     def _services(self, cells: Sequence[int]) -> list[Service]:
         if not self._alone:
-            return []
+            return [Relayer()]  # hears of events, which the supervisor does not
         services = all_services()
         if on_terminal():
             services.append(Idling(self.options.queues, [cells]))

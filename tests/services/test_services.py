@@ -10,6 +10,7 @@ from django_jobs.models import Claim, Job, JobRun, Tick, Worker
 from django_jobs.services import (
     Promoter,
     Pruner,
+    Relayer,
     Rescuer,
     Scheduler,
     Service,
@@ -65,7 +66,7 @@ def test_a_hurried_service_is_due(frozen_clock):
 
 def test_every_worker_gets_a_fresh_set():
     one, other = all_services(), all_services()
-    assert [type(service) for service in one] == [Scheduler, Promoter, Rescuer, Pruner]
+    assert [type(service) for service in one] == [Scheduler, Promoter, Relayer, Rescuer, Pruner]
     assert not {id(service) for service in one} & {id(service) for service in other}
 
 
@@ -73,7 +74,7 @@ def test_many_due_jobs_are_promoted_page_by_page_without_a_pause(engine, monkeyp
     monkeypatch.setattr(promoter, "PAGE", 2)
     monkeypatch.setattr(promoter, "PAGES", 3)
     JobFactory.create_batch(7, scheduled=True, run_at=clock.now())
-    service = Promoter()
+    service = Promoter(lambda: None)
     service.attend(engine)
     assert Job.objects.filter(state=State.READY).count() == 6
     assert service.due
@@ -85,7 +86,7 @@ def test_many_due_jobs_are_promoted_page_by_page_without_a_pause(engine, monkeyp
 def test_promoting_makes_due_jobs_ready_and_names_their_queues(engine, frozen_clock):
     due = JobFactory(scheduled=True, queue="mail", run_at=clock.now())
     later = JobFactory(scheduled=True)
-    service = Promoter()
+    service = Promoter(lambda: None)
     assert service.attend(engine) == {"mail"}
     assert not service.due
     assert Job.objects.get(pk=due.pk).state == State.READY

@@ -22,7 +22,7 @@ def test_a_naive_instant_is_refused(run, calls):
 
     _, outcomes = run(body)
     assert outcomes == [RunOutcome.FAILED]
-    assert "is naive" in JobRun.objects.get().error_text
+    assert "no datetime with a time zone" in JobRun.objects.get().error_text
 
 
 @pytest.mark.parametrize("verb", ["run", "atomic"])

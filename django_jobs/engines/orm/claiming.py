@@ -8,7 +8,7 @@ from django.db.models import F, QuerySet
 
 from django_jobs.engines.base import Answer, ClaimedJob, Extension, Hold, Only
 from django_jobs.engines.lanes import in_turn
-from django_jobs.engines.orm.rows import Rows
+from django_jobs.engines.orm.ends import Ended, Ends
 from django_jobs.models import Claim, Job
 from django_jobs.states import State
 
@@ -27,7 +27,7 @@ def chosen(candidates: Sequence[Candidate]) -> list[int]:
     return [job_id for job_id, lost_count in candidates if lost_count == 0]
 
 
-class Claiming(Rows):
+class Claiming(Ends):
     """The verbs about claims."""
 
     turn = 0
@@ -116,17 +116,18 @@ class Claiming(Rows):
         now = self.at(now)
         wanted = set(holds)
         ids = sorted({hold.job_id for hold in holds})
-        released = set()
+        released, ended = set(), []
         with self.transaction():
             for job in self.free(self.jobs.filter(pk__in=ids).order_by("pk")):
                 hold = Hold(job.pk, job.claim_id or 0)
                 if hold not in wanted:
                     continue
-                self._release(job, delay, now, unknown=unknown)
+                ended.append(self._release(job, delay, now, unknown=unknown))
                 released.add(hold)
+            self.tell_ends(ended, now)
         return released
 
-    def _release(self, job: Job, delay: float, now: datetime, *, unknown: bool) -> None:
+    def _release(self, job: Job, delay: float, now: datetime, *, unknown: bool) -> Ended:
         state = State.SCHEDULED if delay > 0 else State.READY
         state = State.CANCELLED if job.cancel_requested_at else state
         self.jobs.filter(pk=job.pk).update(
@@ -137,6 +138,7 @@ class Claiming(Rows):
             finished_at=now if state is State.CANCELLED else None,
             unknown_since=(job.unknown_since or now) if unknown else job.unknown_since,
         )
+        return Ended(job.pk, job.name, state, job.watched)
 
     def close(self, claim_ids: Sequence[int]) -> int:
         """Delete those of `claim_ids` under which no job runs any more."""

@@ -8,12 +8,13 @@ from django.db.models import Q
 
 from django_jobs.engines.base import Finish, Finished, Hold
 from django_jobs.engines.endings import is_repeated, job_ending, run_ending
-from django_jobs.engines.orm.rows import Rows
+from django_jobs.engines.orm.ends import Ended, Ends
 from django_jobs.models import Job, JobLog, JobRun
 from django_jobs.serializers import load
+from django_jobs.states import State
 
 
-class Finishing(Rows):
+class Finishing(Ends):
     """The verb that ends runs."""
 
     def finish(
@@ -29,30 +30,35 @@ class Finishing(Rows):
         now = self.at(now)
         ordered = sorted(finishes, key=lambda finish: finish.hold)
         with self.transaction():
-            applied = self._apply(ordered, worker, now)
+            applied, told = self._apply(ordered, worker, now)
             self.forget_lines(finish for finish in ordered if finish.hold in applied)
-            return self.account(ordered, applied, now)
+            return self.account(ordered, applied, now, told=told)
 
-    def _apply(self, finishes: Sequence[Finish], worker: str, now: datetime) -> set[Hold]:
+    def _apply(
+        self, finishes: Sequence[Finish], worker: str, now: datetime
+    ) -> tuple[set[Hold], bool]:
         ids = [finish.hold.job_id for finish in finishes]
         locked = {
             (job.pk, job.claim_id): job
             for job in self.free(self.jobs.filter(pk__in=ids).order_by("pk"))
         }
-        runs, applied = [], set()
+        runs, ended, applied = [], [], set()
         for finish in finishes:
             job = locked.pop(finish.hold, None)
             if job is None:
                 continue
-            run = self._end(job, finish, worker, now)
+            state, run = self._end(job, finish, worker, now)
             runs += [run] if run else []
+            ended.append(Ended(job.pk, job.name, state, job.watched))
             applied.add(finish.hold)
         self.runs.bulk_create(runs)
-        return applied
+        return applied, self.tell_ends(ended, now)
 
-    def _end(self, job: Job, finish: Finish, worker: str, now: datetime) -> JobRun | None:
+    def _end(
+        self, job: Job, finish: Finish, worker: str, now: datetime
+    ) -> tuple[State, JobRun | None]:
         asked = job.cancel_requested_at is not None
-        ending = job_ending(finish, job.attempt, now, asked_to_stop=asked)
+        ending = job_ending(finish, job.attempt, now, asked_to_stop=asked, woken=job.woken)
         unchanged = {"lost_count", "run_at", "fingerprint"}
         values: dict[str, Any] = {
             name: value
@@ -60,10 +66,11 @@ class Finishing(Rows):
             if value is not None or name not in unchanged
         }
         self.jobs.filter(pk=job.pk, claim_id=finish.hold.claim_id).update(
-            claim_id=None, unknown_since=None, **values
+            claim_id=None, unknown_since=None, woken=False, **values
         )
         run = run_ending(finish, job.attempt, worker, now, asked_to_stop=asked)
-        return JobRun(**{**run._asdict(), "result": load(run.result)}) if run else None
+        row = JobRun(**{**run._asdict(), "result": load(run.result)}) if run else None
+        return ending.state, row
 
     def forget_lines(self, finishes: Iterable[Finish]) -> None:
         """Delete the log lines of runs whose log is in their JobRun now."""
@@ -74,7 +81,12 @@ class Finishing(Rows):
                 lines.filter(job_id=job_id, claim_id=claim_id).delete()
 
     def account(
-        self, finishes: Sequence[Finish], applied: Iterable[Hold], now: datetime | None
+        self,
+        finishes: Sequence[Finish],
+        applied: Iterable[Hold],
+        now: datetime | None,
+        *,
+        told: bool = False,
     ) -> Finished:
         """Return what became of `finishes`, of which `applied` were just written.
 
@@ -84,7 +96,7 @@ class Finishing(Rows):
         applied = frozenset(applied)
         rest = {finish.hold: finish for finish in finishes if finish.hold not in applied}
         if not rest:
-            return Finished(applied)
+            return Finished(applied, told=told)
         busy = self.still_held(rest)
         recorded = self._recorded(rest)
         repeated = {
@@ -94,7 +106,7 @@ class Finishing(Rows):
         }
         fenced = frozenset(rest) - busy - repeated
         self._mark_fenced(fenced & set(recorded), now)
-        return Finished(applied | repeated, frozenset(busy), fenced)
+        return Finished(applied | repeated, frozenset(busy), fenced, told)
 
     def still_held(self, holds: Iterable[Hold]) -> set[Hold]:
         """Return those of `holds` whose job still runs under the claim."""

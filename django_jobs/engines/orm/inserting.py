@@ -65,5 +65,6 @@ def new_row(job: NewJob, now: datetime) -> Job:
         max_attempts=job.max_attempts,
         max_lost=job.max_lost,
         unique_key=job.unique_key,
+        watched=job.watched,
         enqueued_at=now,
     )

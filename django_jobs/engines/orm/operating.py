@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from django_jobs.engines.endings import TAKEN_AWAY, TAKEN_TEXTS
-from django_jobs.engines.orm.rows import Rows
+from django_jobs.engines.orm.ends import Ended, Ends
 from django_jobs.models import Job, JobRun
 from django_jobs.states import FINAL, RunOutcome, State
 
@@ -22,7 +22,7 @@ RETRY: dict[str, Any] = {
 """What an operator's retry resets; the history stays."""
 
 
-class Operating(Rows):
+class Operating(Ends):
     """The operators' verbs."""
 
     def move(
@@ -37,11 +37,12 @@ class Operating(Rows):
         allowed = set(allowed_from) - {State.RUNNING}
         with transaction.atomic(using=self.alias):
             rows = self.awaited(self.jobs.filter(pk__in=sorted(job_ids), state__in=allowed))
-            found = list(rows.values_list("pk", "state"))
-            final = {pk for pk, state in found if state in FINAL}
-            idle = {pk for pk, _ in found} - final
+            found = {row[0]: row[1:] for row in rows.values_list("pk", "state", "name", "watched")}
+            final = {pk for pk, (state, *_) in found.items() if state in FINAL}
+            idle = found.keys() - final
             self._move(idle, to, now, {})
             self._move(final, to, now, RETRY if to is State.READY else {})
+            self.tell_ends([Ended(pk, found[pk][1], to, found[pk][2]) for pk in sorted(idle)], now)
         return idle | final
 
     def _move(self, ids: set[int], to: State, now: datetime, values: dict[str, Any]) -> None:
@@ -81,6 +82,7 @@ class Operating(Rows):
                 text = TAKEN_TEXTS[to].format(worker=worker)
                 self._record_taken(job, outcome, worker, text, now)
                 self._take(job, to, now)
+            self.tell_ends([Ended(job.pk, job.name, to, job.watched) for job in jobs], now)
             for claim in claims.values():
                 left = [pk for pk in claim.job_ids if pk not in by_claim[claim.pk]]
                 self.claims.filter(pk=claim.pk).update(job_ids=left)

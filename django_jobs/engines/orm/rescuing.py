@@ -7,12 +7,12 @@ from django.db.models import Q
 
 from django_jobs.engines.base import Hold, Pruned, Rescued
 from django_jobs.engines.endings import LOST_FINGERPRINT, WORKER_LOST, lost_text
-from django_jobs.engines.orm.rows import Rows
-from django_jobs.models import Claim, Job, JobLog, JobProgress, JobRun, JobStep, Tick
+from django_jobs.engines.orm.ends import Ended, Ends
+from django_jobs.models import Claim, Event, Job, JobLog, JobProgress, JobRun, JobStep, Tick, Wait
 from django_jobs.states import FINAL, RunOutcome, State
 
 
-class Rescuing(Rows):
+class Rescuing(Ends):
     """The verbs of the maintenance duties."""
 
     def promote(self, limit: int, now: datetime | None = None) -> set[str]:
@@ -22,7 +22,8 @@ class Rescuing(Rows):
             locked = self.free(self.jobs.filter(due).order_by("run_at"))
             rows = dict(locked.values_list("pk", "queue")[:limit])
             self.jobs.filter(due, pk__in=list(rows)).update(state=State.READY, waiting_for=None)
-        return set(rows.values())
+            pending = Event.objects.using(self.alias).filter(handed_out_at=None).exists()
+        return {*rows.values(), *([self.EVENTS] if pending else [])}
 
     def rescue(self, limit: int, now: datetime | None = None) -> list[Rescued]:
         """Take the jobs of expired claims, page by page, each page in its own transaction."""
@@ -56,6 +57,9 @@ class Rescuing(Rows):
             self._record_loss(job, claim, state, now)
             yield Rescued(job.pk, claim.pk, job.queue, state, claim.worker)
         if jobs:
+            self.tell_ends(
+                [Ended(job.pk, job.name, _state_after_loss(job), job.watched) for job in jobs], now
+            )
             taken = {job.pk for job in jobs}
             left = [job_id for job_id in claim.job_ids if job_id not in taken]
             self.claims.filter(pk=claim.pk).update(job_ids=left)
@@ -116,8 +120,8 @@ class Rescuing(Rows):
             found = list(rows.values_list("pk", "state", "schedule_id"))
             doomed = [pk for pk, _, _ in found]
             self._note_ends((pk, state, owner) for pk, state, owner in found if owner is not None)
-            for records in (JobRun.objects, JobLog.objects, JobProgress.objects, JobStep.objects):
-                records.using(self.alias).filter(job_id__in=doomed).delete()
+            for model in (JobRun, JobLog, JobProgress, JobStep, Wait):
+                self.all_of(model).filter(job_id__in=doomed).delete()
             self.jobs.filter(pk__in=doomed).delete()
         return Pruned(len(doomed), ids[-1] if len(ids) == limit else None)
 

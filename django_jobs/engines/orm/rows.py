@@ -39,6 +39,10 @@ class Rows(Engine):
         """All claims."""
         return Claim.objects.using(self.alias)
 
+    def all_of(self, model: type[AnyModel]) -> QuerySet[AnyModel]:
+        """Return all rows of `model`."""
+        return QuerySet(model, using=self.alias)
+
     def transaction(self) -> AbstractContextManager[None]:
         """Open a transaction, or join the caller's."""
         return transaction.atomic(using=self.alias, savepoint=False)

@@ -9,7 +9,7 @@ from django.db.models import BooleanField, ExpressionWrapper, Q
 from django_jobs.engines.base import Hold
 from django_jobs.engines.orm.rows import Rows
 from django_jobs.engines.steps import Memo, StepRecord
-from django_jobs.models import JobStep
+from django_jobs.models import JobStep, Wait
 from django_jobs.serializers import clean_text, load
 from django_jobs.states import StepState
 
@@ -66,7 +66,9 @@ class Stepping(Rows):
     def forget_steps(self, job_ids: Collection[int], *, finished: bool) -> None:
         """Delete steps of jobs that do not run."""
         steps = JobStep.objects.using(self.alias).filter(job_id__in=job_ids)
-        if not finished:
+        if finished:
+            Wait.objects.using(self.alias).filter(job_id__in=job_ids, cancels=False).delete()
+        else:
             steps = steps.filter(state__in=[StepState.FAILED, StepState.RETRYING])
         steps.delete()
 

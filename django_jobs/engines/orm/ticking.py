@@ -134,6 +134,9 @@ class TickVerbs(Rows):
             rows = self._new_rows(tickings, now)
             jobs = {moment: job for moment, (_, job) in rows.items() if job is not None}
             self.jobs.bulk_create(jobs.values(), batch_size=BLOCK)
+            asked = {(one.schedule.pk, at): new for one in tickings for at, new in one.jobs.items()}
+            for moment, row in jobs.items():
+                self.let_cancel(row.pk, asked[moment].cancels, now)
             for tick, job in rows.values():
                 tick.job_id = job.pk if job else None
             ticks = [tick for tick, _ in rows.values()]

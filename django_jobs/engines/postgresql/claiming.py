@@ -11,6 +11,7 @@ from typing import Any
 from django_jobs import clock
 from django_jobs.engines.base import Answer, ClaimedJob, Extension, Hold, Only
 from django_jobs.engines.lanes import LANES, Lane, in_turn
+from django_jobs.engines.postgresql.ends import heard, telling
 from django_jobs.engines.postgresql.literals import numbers, texts
 from django_jobs.engines.postgresql.sessions import Session
 
@@ -171,10 +172,12 @@ class Claiming(Session):
             )
         return answers
 
-    RELEASE = """
+    RELEASE = telling(
+        "released",
+        """
         WITH asked AS (
             SELECT * FROM unnest(%(ids)s::bigint[], %(claims)s::bigint[]) AS a(id, claim_id)
-        )
+        ), released AS (
         UPDATE django_jobs_job AS job
         SET state = CASE WHEN job.cancel_requested_at IS NOT NULL THEN 'CANCELLED'
                 WHEN %(delay)s::float8 > 0 THEN 'SCHEDULED' ELSE 'READY' END,
@@ -191,8 +194,11 @@ class Claiming(Session):
                 ELSE job.unknown_since END
         FROM asked
         WHERE job.id = asked.id AND job.claim_id = asked.claim_id
-        RETURNING job.id, asked.claim_id
-    """
+        RETURNING job.id, asked.claim_id, job.name, job.state, job.watched
+        ), TOLD
+        SELECT id, claim_id FROM released
+    """,
+    )
     RELEASE_SKIPPING = RELEASE.replace(
         "FROM asked\n",
         """FROM asked CROSS JOIN LATERAL (
@@ -217,6 +223,7 @@ class Claiming(Session):
             "claims": numbers(hold.claim_id for hold in ordered),
             "delay": delay,
             "unknown": unknown,
+            "heard": heard(),
             "now": now,
         }
         rows = self.patient_rows(self.RELEASE if patient else None, self.RELEASE_SKIPPING, params)

@@ -11,6 +11,7 @@ from typing import Any
 
 from django_jobs.engines.base import Finish, Finished, Hold
 from django_jobs.engines.endings import NEVER, error_texts
+from django_jobs.engines.postgresql.ends import heard, telling
 from django_jobs.engines.postgresql.literals import numbers, texts
 from django_jobs.engines.postgresql.sessions import Session
 from django_jobs.serializers import clean_text
@@ -20,7 +21,9 @@ from django_jobs.states import FINAL, State
 class Finishing(Session):
     """The verb that ends runs."""
 
-    FINISH = """
+    FINISH = telling(
+        "ended",
+        """
         WITH ending AS MATERIALIZED (
             SELECT f.id, f.claim_id, f.detail::jsonb AS detail,
                 coalesce(%(now)s::timestamptz, statement_timestamp()) AS now,
@@ -39,13 +42,16 @@ class Finishing(Session):
             UPDATE django_jobs_job AS job
             SET state = CASE WHEN job.cancel_requested_at IS NOT NULL
                     AND ending.target NOT IN ('SUCCESSFUL', 'FAILED', 'CANCELLED')
-                    THEN 'CANCELLED' ELSE ending.target END,
+                    THEN 'CANCELLED'
+                    WHEN job.woken AND ending.target = 'WAITING' THEN 'READY'
+                    ELSE ending.target END,
                 claim_id = NULL,
                 attempt = job.attempt - ending.given_back,
                 lost_count = CASE ending.target WHEN 'SUCCESSFUL' THEN 0
                     ELSE job.lost_count END,
                 run_at = CASE WHEN ending.target IN ('SUCCESSFUL', 'FAILED', 'CANCELLED')
                     THEN job.run_at
+                    WHEN job.woken AND ending.target = 'WAITING' THEN ending.now
                     ELSE coalesce((ending.detail ->> 'at')::timestamptz, ending.now
                         + (ending.detail ->> 'delay')::float8 * interval '1 second',
                         ending.now) END,
@@ -55,14 +61,16 @@ class Finishing(Session):
                 fingerprint = CASE ending.target WHEN 'SUCCESSFUL' THEN ''
                     ELSE coalesce(ending.detail ->> 'fingerprint', job.fingerprint) END,
                 unknown_since = NULL,
-                waiting_for = CASE WHEN job.cancel_requested_at IS NULL
-                    THEN ending.detail ->> 'event' END
+                waiting_for = CASE WHEN job.cancel_requested_at IS NULL AND NOT job.woken
+                    THEN ending.detail ->> 'event' END,
+                woken = false
             FROM ending
             WHERE job.id = ending.id AND job.claim_id = ending.claim_id
             RETURNING job.id, ending.claim_id, job.attempt + ending.given_back AS attempt,
                 CASE WHEN job.state = 'CANCELLED' THEN 'cancelled' ELSE ending.outcome END
                     AS outcome,
-                ending.started_at, ending.finished_at, ending.detail
+                ending.started_at, ending.finished_at, ending.detail,
+                job.name, job.state, job.watched
         ), recorded AS (
             INSERT INTO django_jobs_job_run (
                 job_id, claim_id, attempt, outcome, started_at, finished_at, worker, result,
@@ -73,9 +81,10 @@ class Finishing(Session):
                 coalesce(detail ->> 'error_text', ''), coalesce(detail ->> 'traceback', ''),
                 coalesce(detail ->> 'fingerprint', ''), coalesce(detail ->> 'log', '')
             FROM ended WHERE outcome <> 'suspended' OR detail ->> 'log' IS NOT NULL
-        )
-        SELECT id, claim_id FROM ended
-    """
+        ), TOLD
+        SELECT id, claim_id, EXISTS (SELECT FROM told) FROM ended
+    """,
+    )
     FINISH_SKIPPING = FINISH.replace(
         "FROM ending\n",
         """FROM ending CROSS JOIN LATERAL (
@@ -102,14 +111,16 @@ class Finishing(Session):
             "ended": numbers([finish.ended_ago for finish in ordered]),
             "details": texts(details) if any(details) else "{}",
             "worker": worker,
+            "heard": heard(),
             "now": now,
         }
         rows = self.patient_rows(self.FINISH if patient else None, self.FINISH_SKIPPING, params)
-        applied = frozenset(map(Hold._make, rows))
+        applied = frozenset(Hold(*row[:2]) for row in rows)
+        told = bool(rows) and rows[0][2]
         self.forget_lines(finish for finish in ordered if finish.hold in applied)
         if len(applied) == len(ordered):
-            return Finished(applied)
-        return self.account(ordered, applied, now)
+            return Finished(applied, told=told)
+        return self.account(ordered, applied, now, told=told)
 
 
 def _hold(finish: Finish) -> Hold:

@@ -31,7 +31,7 @@ class Inserting(Session):
         """Write `jobs` on the caller's connection, in order."""
         if len(jobs) == 1 and now is None:
             job = jobs[0]
-            if job.later is None and job.unique_key is None:
+            if job.later is None and job.unique_key is None and not job.watched:
                 return [self._insert_plain(job)]
         if len(jobs) <= BLOCK:
             return self._insert_block(jobs, now)
@@ -65,19 +65,19 @@ class Inserting(Session):
                 %(names)s::text[], %(queues)s::text[], %(priorities)s::smallint[],
                 %(args)s::text[], %(kwargs)s::text[], %(instants)s::timestamptz[],
                 %(delays)s::float8[], %(max_attempts)s::smallint[], %(max_lost)s::smallint[],
-                %(keys)s::text[]) WITH ORDINALITY AS a(
+                %(keys)s::text[], %(watched)s::boolean[]) WITH ORDINALITY AS a(
                 name, queue, priority, args, kwargs, instant, delay, max_attempts, max_lost,
-                unique_key, place)
+                unique_key, watched, place)
         ), due AS (
             SELECT *, coalesce(instant, now + delay * interval '1 second', now) AS run_at
             FROM asked
         ), inserted AS (
             INSERT INTO django_jobs_job (
                 id, name, queue, priority, args, kwargs, state, run_at, max_attempts, max_lost,
-                enqueued_at, unique_key)
+                enqueued_at, unique_key, watched)
             SELECT id, name, queue, priority, args::jsonb, kwargs::jsonb,
                 CASE WHEN run_at > now THEN 'SCHEDULED' ELSE 'READY' END, run_at,
-                max_attempts, max_lost, now, unique_key
+                max_attempts, max_lost, now, unique_key, watched
             FROM due ORDER BY place
             ON CONFLICT (unique_key)
             WHERE state IN ('READY', 'RUNNING', 'SCHEDULED', 'WAITING')
@@ -137,4 +137,5 @@ def _columns(jobs: Sequence[NewJob], now: datetime | None) -> dict[str, Any]:
         "max_attempts": numbers(job.max_attempts for job in jobs),
         "max_lost": numbers(job.max_lost for job in jobs),
         "keys": texts(job.unique_key for job in jobs),
+        "watched": numbers(job.watched for job in jobs),
     }

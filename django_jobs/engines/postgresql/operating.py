@@ -10,6 +10,7 @@ from datetime import datetime
 from django.db import transaction
 
 from django_jobs.engines.endings import TAKEN_AWAY, TAKEN_TEXTS
+from django_jobs.engines.postgresql.ends import heard, telling
 from django_jobs.engines.postgresql.literals import numbers, texts
 from django_jobs.engines.postgresql.sessions import Session
 from django_jobs.states import RunOutcome, State
@@ -18,7 +19,9 @@ from django_jobs.states import RunOutcome, State
 class Operating(Session):
     """The operators' verbs."""
 
-    MOVE = """
+    MOVE = telling(
+        "moved",
+        """
         WITH found AS MATERIALIZED (
             SELECT id, state IN ('SUCCESSFUL', 'FAILED', 'CANCELLED') AND %(to)s = 'READY'
                 AS retried
@@ -26,7 +29,7 @@ class Operating(Session):
             WHERE id = ANY(%(ids)s::bigint[]) AND state = ANY(%(allowed)s::text[])
                 AND claim_id IS NULL
             ORDER BY id FOR NO KEY UPDATE
-        )
+        ), moved AS (
         UPDATE django_jobs_job AS job
         SET state = %(to)s,
             waiting_for = NULL,
@@ -40,8 +43,11 @@ class Operating(Session):
             cancel_requested_at = CASE WHEN NOT found.retried THEN job.cancel_requested_at END,
             unknown_since = CASE WHEN NOT found.retried THEN job.unknown_since END
         FROM found WHERE job.id = found.id
-        RETURNING job.id
-    """
+        RETURNING job.id, job.name, job.state, job.watched
+        ), TOLD
+        SELECT id FROM moved
+    """,
+    )
 
     def move(
         self,
@@ -56,6 +62,7 @@ class Operating(Session):
             "to": to.value,
             "final": to is State.CANCELLED,
             "allowed": texts(state.value for state in allowed_from),
+            "heard": heard(),
             "now": now,
         }
         with transaction.atomic(using=self.alias):  # the caller may go on after IntegrityError
@@ -93,7 +100,9 @@ class Operating(Session):
         params = {"ids": numbers(sorted(job_ids)), "now": now}
         return {job_id for (job_id,) in self.rows(self.CANCEL, params)}
 
-    FORCE = """
+    FORCE = telling(
+        "taken",
+        """
         WITH found AS MATERIALIZED (
             SELECT id, claim_id FROM django_jobs_job
             WHERE id = ANY(%(ids)s::bigint[]) AND state = 'RUNNING'
@@ -110,7 +119,7 @@ class Operating(Session):
                 cancel_requested_at = CASE WHEN %(final)s::boolean
                     THEN job.cancel_requested_at END
             FROM found WHERE job.id = found.id
-            RETURNING job.id, found.claim_id, job.started_at,
+            RETURNING job.id, found.claim_id, job.started_at, job.name, job.state, job.watched,
                 job.attempt + CASE WHEN %(final)s::boolean THEN 0 ELSE 1 END AS attempt
         ), gone AS MATERIALIZED (
             SELECT claim_id, array_agg(id) AS ids FROM taken GROUP BY claim_id
@@ -131,14 +140,15 @@ class Operating(Session):
                 error_type, error, error_text, traceback, fingerprint, log)
             SELECT taken.id, taken.claim_id, taken.attempt, %(outcome)s, taken.started_at,
                 coalesce(%(now)s::timestamptz, statement_timestamp()),
-                coalesce(shrunk.worker, ''), %(error_type)s, left(told.text, 255), told.text,
+                coalesce(shrunk.worker, ''), %(error_type)s, left(said.text, 255), said.text,
                 '', '', ''
             FROM taken LEFT JOIN shrunk ON shrunk.id = taken.claim_id
             CROSS JOIN LATERAL (
-                SELECT replace(%(text)s, '{worker}', coalesce(shrunk.worker, '')) AS text) AS told
-        )
+                SELECT replace(%(text)s, '{worker}', coalesce(shrunk.worker, '')) AS text) AS said
+        ), TOLD
         SELECT id FROM taken
-    """
+    """,
+    )
 
     def take(
         self,
@@ -155,6 +165,7 @@ class Operating(Session):
             "outcome": outcome.value,
             "error_type": TAKEN_AWAY,
             "text": TAKEN_TEXTS[to],
+            "heard": heard(),
             "now": now,
         }
         return {job_id for (job_id,) in self.rows(self.FORCE, params)}

@@ -5,6 +5,7 @@ from typing import Any
 
 from django_jobs.engines.base import Rescued
 from django_jobs.engines.endings import LOST_FINGERPRINT, LOST_TEXTS, WORKER_LOST
+from django_jobs.engines.postgresql.ends import heard, telling
 from django_jobs.engines.postgresql.sessions import Session
 from django_jobs.states import State
 
@@ -25,15 +26,19 @@ class Rescuing(Session):
             FROM due WHERE job.id = due.id
             RETURNING job.queue
         )
-        SELECT DISTINCT queue FROM promoted
+        SELECT queue FROM promoted
+        UNION SELECT %(events)s WHERE EXISTS (
+            SELECT FROM django_jobs_event WHERE handed_out_at IS NULL)
     """
 
     def promote(self, limit: int, now: datetime | None = None) -> set[str]:
         """Make due jobs READY; they keep `run_at` as their place in line."""
-        rows = self.rows(self.PROMOTE, {"limit": limit, "now": now})
+        rows = self.rows(self.PROMOTE, {"limit": limit, "now": now, "events": self.EVENTS})
         return {queue for (queue,) in rows}
 
-    RESCUE = """
+    RESCUE = telling(
+        "rescued",
+        """
         WITH dead AS MATERIALIZED (
             SELECT id, expires_at, worker, job_ids FROM django_jobs_claim
             WHERE expires_at < coalesce(%(now)s::timestamptz, statement_timestamp())
@@ -66,19 +71,19 @@ class Rescuing(Session):
                     ELSE job.fingerprint END
             FROM found WHERE job.id = found.id
             RETURNING job.id, found.claim_id, found.worker, found.expires_at, job.queue,
-                job.state, job.attempt + 1 AS attempt, job.started_at
+                job.state, job.attempt + 1 AS attempt, job.started_at, job.name, job.watched
         ), recorded AS (
             INSERT INTO django_jobs_job_run (
                 job_id, claim_id, attempt, outcome, started_at, finished_at, worker,
                 error_type, error, error_text, traceback, fingerprint, log)
             SELECT id, claim_id, attempt, 'lost', started_at,
                 coalesce(%(now)s::timestamptz, statement_timestamp()), worker,
-                %(error_type)s, left(told.text, 255), told.text, '', %(fingerprint)s, ''
+                %(error_type)s, left(said.text, 255), said.text, '', %(fingerprint)s, ''
             FROM rescued CROSS JOIN LATERAL (SELECT replace(replace(
                 CASE state WHEN 'READY' THEN %(ready)s WHEN 'FAILED' THEN %(failed)s
                     ELSE %(cancelled)s END,
                 '{deadline}', to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')),
-                '{worker}', worker) AS text) AS told
+                '{worker}', worker) AS text) AS said
         ), gone AS MATERIALIZED (
             SELECT claim_id, array_agg(id) AS ids FROM rescued GROUP BY claim_id
         ), shrunk AS (
@@ -87,11 +92,12 @@ class Rescuing(Session):
                 SELECT id FROM unnest(claim.job_ids) AS left_over(id)
                 WHERE id <> ALL (gone.ids) ORDER BY id)
             FROM gone WHERE claim.id = gone.claim_id
-        )
+        ), TOLD
         SELECT dead.id, dead.expires_at, dead.worker, rescued.id, rescued.queue, rescued.state
         FROM dead LEFT JOIN rescued ON rescued.claim_id = dead.id
         ORDER BY dead.expires_at, dead.id, rescued.id
-    """
+    """,
+    )
 
     def rescue(self, limit: int, now: datetime | None = None) -> list[Rescued]:
         """Take the jobs of expired claims, page by page, each page in its own statement."""
@@ -102,6 +108,7 @@ class Rescuing(Session):
             "after_id": 0,
             "error_type": WORKER_LOST,
             "fingerprint": LOST_FINGERPRINT,
+            "heard": heard(),
             "ready": LOST_TEXTS[State.READY],
             "failed": LOST_TEXTS[State.FAILED],
             "cancelled": LOST_TEXTS[State.CANCELLED],

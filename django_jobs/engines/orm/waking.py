@@ -1,0 +1,134 @@
+"""Giving events to what waits for them: `wake` and `cancel_below`.
+
+Locks: jobs first, in the order of their ids and only those that nobody else has; then their
+steps and waits. A step that is being saved locks its job first as well.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from itertools import product
+
+from django.db.models import F, QuerySet
+
+from django_jobs.engines.events import Delivery, Pending, Woken
+from django_jobs.engines.orm.ends import Ended, Ends
+from django_jobs.engines.orm.eventing import name_for
+from django_jobs.models import Event, Job, JobStep, Wait
+from django_jobs.states import IDLE, State, StepState
+from django_jobs.subscriptions import Match
+
+PAGE = 1000
+"""Waiting jobs that one call wakes at most."""
+
+
+class Waking(Ends):
+    """The verbs that end waits."""
+
+    def wake(self, deliveries: Sequence[Delivery], now: datetime | None = None) -> Woken:
+        """Give events to all that wait for them."""
+        now = self.at(now)
+        by_event = {delivery.event.id: delivery for delivery in deliveries}
+        with self.transaction():
+            found = self._waits_of([delivery.event for delivery in deliveries])
+            ids = {wait.job_id for wait, _ in found}
+            jobs = self.free(self.jobs.filter(pk__in=sorted(ids)).order_by("pk")).in_bulk()
+            gone = ids - set(self.jobs.filter(pk__in=ids).values_list("pk", flat=True))
+            found = self._still_there(found)  # nobody else can end them from here on
+            mine = [(wait, event_id) for wait, event_id in found if wait.job_id in jobs]
+            for event_id, waits in _grouped(mine).items():
+                self._end_steps([wait for wait in waits if not wait.cancels], by_event[event_id])
+                woken = F("woken") + len(waits)
+                Event.objects.using(self.alias).filter(pk=event_id).update(woken=woken)
+            over = [wait.pk for wait, _ in found if wait.job_id in jobs or wait.job_id in gone]
+            Wait.objects.using(self.alias).filter(pk__in=over).delete()
+            cancelled = {wait.job_id for wait, _ in mine if wait.cancels}
+            queues = self._wake({wait.job_id for wait, _ in mine} - cancelled, jobs, now)
+            asked = self._cancel(cancelled, jobs, now)
+        left = {event_id for wait, event_id in found if wait.pk not in set(over)}
+        full = len(found) >= PAGE
+        done = frozenset() if full else frozenset(by_event.keys() - left)
+        return Woken(frozenset(queues), done, len(over), bool(asked))
+
+    def cancel_below(self, parent_ids: Collection[int], now: datetime | None = None) -> set[str]:
+        """Cancel the jobs for whose end these wait and which have not begun."""
+        now = self.at(now)
+        waits = Wait.objects.using(self.alias).filter(job_id__in=parent_ids)
+        children = waits.filter(child_id__isnull=False).values_list("child_id", flat=True)
+        rows = self.jobs.filter(pk__in=list(children), state__in=sorted(IDLE)).order_by("pk")
+        jobs = self.free(rows).in_bulk()
+        self._cancel(set(jobs), jobs, now)
+        return {job.queue for job in jobs.values()}
+
+    def _waits_of(self, events: Iterable[Pending]) -> list[tuple[Wait, int]]:
+        """Return what waits for `events`, each with the first event it can have."""
+        wanted: dict[str, list[Pending]] = defaultdict(list)
+        for event in events:
+            wanted[name_for(event)].append(event)
+        found = []
+        for name, these in wanted.items():
+            waits = Wait.objects.using(self.alias).filter(event=name)
+            matches = self._matches(waits, these)
+            digests = {digest for _, digest in matches}
+            some = waits.filter(digest__in=digests).order_by("job_id", "pk")[:PAGE]
+            for wait in some:
+                fit = matches.get((wait.fields, wait.digest), ())
+                found += [(wait, event_id) for event_id in fit if event_id not in wait.had][:1]
+        return found
+
+    def _matches(
+        self, waits: QuerySet[Wait], events: Sequence[Pending]
+    ) -> dict[tuple[str, str], list[int]]:
+        """Return the fields and digests that `events` fit, each with these events."""
+        matches: dict[tuple[str, str], list[int]] = defaultdict(list)
+        fields = list(waits.order_by().values_list("fields", flat=True).distinct())
+        for each, event in product(fields, events):
+            if match := Match.in_data(each, event.data):
+                matches[match.fields, match.digest].append(event.id)
+        return matches
+
+    def _still_there(self, found: list[tuple[Wait, int]]) -> list[tuple[Wait, int]]:
+        rows = Wait.objects.using(self.alias).filter(pk__in=[wait.pk for wait, _ in found])
+        there = set(rows.values_list("pk", flat=True))
+        return [(wait, event_id) for wait, event_id in found if wait.pk in there]
+
+    def _end_steps(self, waits: Sequence[Wait], delivery: Delivery) -> None:
+        steps = JobStep.objects.using(self.alias).filter(
+            job_id__in=[wait.job_id for wait in waits], state=StepState.WAITING
+        )
+        keys = {(wait.job_id, wait.key) for wait in waits}
+        rows = steps.values_list("pk", "job_id", "key")
+        mine = [pk for pk, job_id, key in rows if (job_id, key) in keys]
+        JobStep.objects.using(self.alias).filter(pk__in=mine).update(
+            state=StepState.FAILED if delivery.error_type else StepState.DONE,
+            result=delivery.result,
+            error_type=delivery.error_type[:255],
+            error=delivery.error[:255],
+            wake_at=None,
+            finished_at=delivery.event.sent_at,
+        )
+
+    def _wake(self, ids: Collection[int], jobs: dict[int, Job], now: datetime) -> set[str]:
+        waiting = {pk for pk in ids if jobs[pk].state == State.WAITING}
+        running = {pk for pk in ids if jobs[pk].state == State.RUNNING}
+        rows = self.jobs.filter(pk__in=waiting)
+        rows.update(state=State.READY, run_at=now, waiting_for=None, woken=False)
+        self.jobs.filter(pk__in=running).update(woken=True)
+        return {jobs[pk].queue for pk in waiting}
+
+    def _cancel(self, ids: Collection[int], jobs: dict[int, Job], now: datetime) -> set[int]:
+        """Cancel those that do not run, ask the others to stop; all of them are locked."""
+        idle = sorted(pk for pk in ids if jobs[pk].state in IDLE)
+        rows = self.jobs.filter(pk__in=idle)
+        rows.update(state=State.CANCELLED, finished_at=now, waiting_for=None)
+        self.tell_ends(
+            [Ended(pk, jobs[pk].name, State.CANCELLED, jobs[pk].watched) for pk in idle], now
+        )
+        return self.ask_to_stop([pk for pk in ids if jobs[pk].state == State.RUNNING], now)
+
+
+def _grouped(found: Iterable[tuple[Wait, int]]) -> dict[int, list[Wait]]:
+    groups: dict[int, list[Wait]] = defaultdict(list)
+    for wait, event_id in found:
+        groups[event_id].append(wait)
+    return groups

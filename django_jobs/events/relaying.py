@@ -1,0 +1,172 @@
+"""Hands events out: starts what listens to the ends of jobs, wakes and cancels what waits.
+
+Any worker does it, all at once if they like: an event belongs to the one that has its row
+locked. What is done for it is done in the transaction that says so.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+
+from django_jobs import clock, registry
+from django_jobs.announcements import hurry
+from django_jobs.display import masked_arguments
+from django_jobs.engines.base import Engine, NewJob
+from django_jobs.engines.events import Delivery, End, Pending
+from django_jobs.enqueueing import insert
+from django_jobs.events.sending import jobs_for
+from django_jobs.exceptions import ArgumentsTooLarge
+from django_jobs.serializers import dump_result
+from django_jobs.states import State
+from django_jobs.subscriptions import SYSTEM, Event, Trigger
+
+logger = logging.getLogger("django_jobs")
+
+PAGE = 100
+PATIENCE = timedelta(minutes=1)
+"""How old a wait is before somebody looks whether its event was forgotten."""
+
+AWAY = (OperationalError, InterfaceError)
+WITHOUT_LIMIT = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOut:
+    """What one turn did: queues with work, events taken, and whether there is more at once."""
+
+    queues: frozenset[str] = frozenset()
+    count: int = 0
+    more: bool = False
+
+
+class Relay:
+    """Hands events out, a page at a time."""
+
+    def run(self, engine: Engine) -> HandedOut:
+        """Hand out the oldest events, all in one transaction; one that fails stops no other."""
+        try:
+            return self._hand_out(engine, PAGE)
+        except AWAY:
+            raise
+        except Exception:  # noqa: BLE001 - they are taken one by one, and the bad one is named
+            return self._one_by_one(engine)
+
+    def repair(self, engine: Engine) -> int:
+        """Tell again of ended jobs that somebody waits for in vain; return how many."""
+        return engine.forgotten_ends(engine.at(clock.now_or_none()) - PATIENCE, PAGE)
+
+    def _one_by_one(self, engine: Engine) -> HandedOut:
+        queues: set[str] = set()
+        taken = 0
+        while taken < PAGE:
+            taken += 1
+            try:
+                done = self._hand_out(engine, 1)
+            except AWAY:
+                raise
+            except Exception as problem:  # noqa: BLE001 - said, and kept with the event
+                self._give_up(engine, problem)
+                continue
+            queues |= done.queues
+            if not done.more:
+                break
+        return HandedOut(frozenset(queues), taken, more=taken == PAGE)
+
+    def _give_up(self, engine: Engine, problem: Exception) -> None:
+        now = clock.now_or_none()
+        with engine.transaction():
+            for event in engine.take_events(1):
+                reason = f"{type(problem).__name__}: {problem}"
+                logger.error("Event %s #%d is not handed out. %s", event.name, event.id, reason)
+                engine.give_up(event.id, reason, now)
+
+    def _hand_out(self, engine: Engine, limit: int) -> HandedOut:
+        now = clock.now_or_none()
+        with engine.undoable():
+            events = engine.take_events(limit)
+            if not events:
+                return HandedOut()
+            ends = engine.ends_of([event.job_id for event in events if event.job_id])
+            queues = self._start_listeners(engine, events, ends)
+            queues |= engine.cancel_below(
+                [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
+            )
+            woken = engine.wake([_delivery(event, ends) for event in events], now)
+            engine.put_away(woken.done, now)
+            if woken.asked_to_stop:
+                hurry(engine.connection)
+        unfinished = len(woken.done) < len(events)
+        more = bool(woken.ended and unfinished) or bool(woken.done and len(events) == limit)
+        return HandedOut(frozenset(queues | woken.queues), len(events), more)
+
+    def _start_listeners(
+        self, engine: Engine, events: Iterable[Pending], ends: dict[int, End]
+    ) -> set[str]:
+        """Start what listens to the ends of jobs; what listens to others' events runs already."""
+        triggers = list(registry.listeners())
+        nosy = {definition.name for trigger, definition in triggers if _is_system(trigger.pattern)}
+        queues: set[str] = set()
+        for event in events:
+            if event.is_heard:
+                continue
+            end = ends.get(event.job_id or 0)
+            # A job that hears of the ends of all others would, failing, start itself for ever.
+            fit = [pair for pair in triggers if end and _may_hear(pair[0], end.name in nosy)]
+            jobs = _jobs_after(event, end, fit) if end and fit else []
+            written = insert(engine, jobs) if jobs else []
+            engine.note_started(event.id, [inserted.job_id for inserted in written])
+            queues |= {job.queue for job in jobs}
+        return queues
+
+
+def _jobs_after(event: Pending, end: End, triggers: list[tuple[Trigger, Any]]) -> list[NewJob]:
+    try:
+        return jobs_for(_system_event(event, end), triggers)
+    except ArgumentsTooLarge:  # the job's own arguments, which it can look up by its id
+        return jobs_for(_system_event(event, end._replace(args=None, kwargs=None)), triggers)
+
+
+def _is_system(pattern: str) -> bool:
+    return pattern.startswith(SYSTEM)
+
+
+def _may_hear(trigger: Trigger, of_a_listener: bool) -> bool:  # noqa: FBT001 - private
+    named = any(path == "job" for path, _ in trigger.match)
+    return _is_system(trigger.pattern) and (named or not of_a_listener)
+
+
+def _system_event(event: Pending, end: End) -> Event:
+    args, kwargs = end.args, end.kwargs
+    if args is not None:
+        args, kwargs = masked_arguments(end.name, args, kwargs)
+    data = {
+        "job_id": end.job_id,
+        "job": end.name,
+        "queue": end.queue,
+        "state": end.state.value,
+        "attempt": end.attempt,
+        "args": args,
+        "kwargs": kwargs,
+        "error_type": end.error_type,
+        "error": end.error,
+    }
+    return Event(event.name, data, event.id, event.sent_at)
+
+
+def _delivery(event: Pending, ends: dict[int, End]) -> Delivery:
+    if event.job_id is None:
+        happened = Event(event.name, event.data, event.id, event.sent_at)
+        return Delivery(event, dump_result(event.name, happened.as_json(), WITHOUT_LIMIT))
+    end = ends.get(event.job_id)
+    if end is None:
+        return Delivery(event, None, "JobGone", f"job #{event.job_id} was deleted")
+    if end.state is State.SUCCESSFUL:
+        return Delivery(event, end.result)
+    label = f"job #{end.job_id} ({end.name.rpartition('.')[2]})"
+    if end.state is State.CANCELLED:
+        return Delivery(event, None, "JobCancelled", f"{label} was cancelled")
+    return Delivery(event, None, "JobFailed", f"{label} failed: {end.error_type}: {end.error}")
