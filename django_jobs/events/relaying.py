@@ -36,10 +36,9 @@ WITHOUT_LIMIT = 2**62
 
 @dataclass(frozen=True, slots=True)
 class HandedOut:
-    """What one turn did: queues with work, events taken, and whether there is more at once."""
+    """What one turn did: the queues that have work now, and whether to look again at once."""
 
     queues: frozenset[str] = frozenset()
-    count: int = 0
     more: bool = False
 
 
@@ -74,7 +73,7 @@ class Relay:
             queues |= done.queues
             if not done.more:
                 break
-        return HandedOut(frozenset(queues), taken, more=taken == PAGE)
+        return HandedOut(frozenset(queues), more=taken == PAGE)
 
     def _give_up(self, engine: Engine, problem: Exception) -> None:
         now = clock.now_or_none()
@@ -95,13 +94,14 @@ class Relay:
             queues |= engine.cancel_below(
                 [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
             )
+            engine.forget_cancellations(list(ends))
             woken = engine.wake([_delivery(event, ends) for event in events], now)
             engine.put_away(woken.done, now)
             if woken.asked_to_stop:
                 hurry(engine.connection)
-        unfinished = len(woken.done) < len(events)
-        more = bool(woken.ended and unfinished) or bool(woken.done and len(events) == limit)
-        return HandedOut(frozenset(queues | woken.queues), len(events), more)
+        # Whatever was done may have made the next event: the end of a child that was cancelled.
+        more = bool(woken.done or woken.ended)
+        return HandedOut(frozenset(queues | woken.queues), more)
 
     def _start_listeners(
         self, engine: Engine, events: Iterable[Pending], ends: dict[int, End]
@@ -169,4 +169,5 @@ def _delivery(event: Pending, ends: dict[int, End]) -> Delivery:
     label = f"job #{end.job_id} ({end.name.rpartition('.')[2]})"
     if end.state is State.CANCELLED:
         return Delivery(event, None, "JobCancelled", f"{label} was cancelled")
-    return Delivery(event, None, "JobFailed", f"{label} failed: {end.error_type}: {end.error}")
+    problem = f"{end.error_type.rpartition('.')[2]}: {end.error}"
+    return Delivery(event, None, "JobFailed", f"{label} failed: {problem}")
