@@ -53,6 +53,6 @@ class JobStep(models.Model):
         """How far it is, in words; nothing of its result."""
         if self.wake_at is not None or self.state == StepState.WAITING:
             return self.word
-        calls = f"{self.attempts} call" + ("s" if self.attempts != 1 else "")
+        calls = f" after {self.attempts} call" + ("s" if self.attempts > 1 else "")
         problem = f": {self.error_type}: {self.error}" if self.error_type else ""
-        return f"{self.state} after {calls}{problem}"
+        return f"{self.state}{calls if self.attempts else ''}{problem}"
