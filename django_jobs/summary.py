@@ -37,6 +37,15 @@ class WorkerSummary:
     beat_at: datetime
     word: str
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it gave a sign of life within one lease."""
+        return self.word == "alive"
+
+    def serves(self, queue: str) -> bool:
+        """Say whether it is alive and takes jobs of `queue`."""
+        return self.is_alive and (not self.queues or queue in self.queues)
+
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
@@ -65,7 +74,7 @@ class Summary:
 
 def summarise(alias: str, now: datetime) -> Summary:
     """Return the state of the jobs database `alias` at `now`."""
-    return Summary(_counts(alias), _queues(alias, now), _workers(alias, now))
+    return Summary(_counts(alias), _queues(alias, now), workers(alias, now))
 
 
 def backlog(alias: str, queues: Collection[str]) -> Backlog:
@@ -73,7 +82,7 @@ def backlog(alias: str, queues: Collection[str]) -> Backlog:
     ready = Job.objects.using(alias).filter(state=State.READY).order_by()
     ready = ready.filter(queue__in=queues) if queues else ready
     found = ready[: CAP + 1].aggregate(number=Count("id"), oldest=Min("run_at"))
-    return Backlog(_capped(found["number"]), found["oldest"])
+    return Backlog(capped(found["number"]), found["oldest"])
 
 
 def scheduled(alias: str, queues: Collection[str]) -> str:
@@ -89,14 +98,28 @@ def scheduled(alias: str, queues: Collection[str]) -> str:
 
 def unserved(alias: str, now: datetime) -> list[str]:
     """Return the queues in which jobs wait while no living worker serves them."""
-    workers = [item for item in _workers(alias, now) if item.word == "alive"]
+    known = workers(alias, now)
     return [
         item.name
         for item in _queues(alias, now)
         if item.oldest is not None
         and not item.paused
-        and not any(not worker.queues or item.name in worker.queues for worker in workers)
+        and not any(worker.serves(item.name) for worker in known)
     ]
+
+
+def workers(alias: str, now: datetime) -> tuple[WorkerSummary, ...]:
+    """Return all workers by name, each with whether it is alive."""
+    silent_before = now - timedelta(seconds=get_settings().LEASE)
+    return tuple(
+        WorkerSummary(
+            worker.name,
+            tuple(worker.queues),
+            worker.beat_at,
+            "alive" if worker.beat_at >= silent_before else "silent",
+        )
+        for worker in Worker.objects.using(alias).all()
+    )
 
 
 def with_error(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
@@ -110,9 +133,9 @@ def with_error(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
 
 def _counts(alias: str) -> tuple[tuple[str, str], ...]:
     jobs = Job.objects.using(alias).order_by()
-    counts = [(state, _capped(jobs.filter(state=state)[: CAP + 1].count())) for state in INDEXED]
+    counts = [(state, capped(jobs.filter(state=state)[: CAP + 1].count())) for state in INDEXED]
     held = Claim.objects.using(alias).values_list("job_ids", flat=True)
-    counts.insert(2, (State.RUNNING, _capped(sum(len(ids) for ids in held))))
+    counts.insert(2, (State.RUNNING, capped(sum(len(ids) for ids in held))))
     newest = jobs.aggregate(newest=Max("id"))["newest"] or 0
     recent = jobs.filter(id__gt=newest - CAP, state__in=ENDED).values_list("state")
     ended = dict(recent.annotate(number=Count("id")))
@@ -121,7 +144,8 @@ def _counts(alias: str) -> tuple[tuple[str, str], ...]:
     return tuple(words)
 
 
-def _capped(number: int) -> str:
+def capped(number: int) -> str:
+    """Return a number in words; counting ended at the cap."""
     return f"{CAP:,}+" if number > CAP else f"{number:,}"
 
 
@@ -140,17 +164,4 @@ def _queues(alias: str, now: datetime) -> tuple[QueueSummary, ...]:
             name in rows and is_paused(rows[name], now),
         )
         for name in sorted({*rows, *waiting})
-    )
-
-
-def _workers(alias: str, now: datetime) -> tuple[WorkerSummary, ...]:
-    silent_before = now - timedelta(seconds=get_settings().LEASE)
-    return tuple(
-        WorkerSummary(
-            worker.name,
-            tuple(worker.queues),
-            worker.beat_at,
-            "alive" if worker.beat_at >= silent_before else "silent",
-        )
-        for worker in Worker.objects.using(alias).all()
     )

@@ -35,7 +35,9 @@ def test_all_is_what_the_documentation_lists():
     assert sorted(documented("django_jobs")) == django_jobs.__all__
 
 
-@pytest.mark.parametrize("name", ["django_jobs.operations", "django_jobs.testing"])
+@pytest.mark.parametrize(
+    "name", ["django_jobs.operations", "django_jobs.explaining", "django_jobs.testing"]
+)
 def test_the_functions_of_the_public_modules_are_documented(name):
     functions = [
         key

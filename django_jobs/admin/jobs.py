@@ -5,17 +5,18 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 
 from django_jobs import clock, operations
 from django_jobs.admin.base import RecordAdmin, moment
 from django_jobs.admin.steps import steps_table
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, call_text, duration, json_text
+from django_jobs.explaining import reasons
 from django_jobs.masking import mask_value
 from django_jobs.models import Job, JobProgress, JobRun, Queue
 from django_jobs.operations import OperationResult
-from django_jobs.states import RunOutcome
+from django_jobs.states import FINAL, RunOutcome, State
 from django_jobs.summary import with_error
 
 MOST_AT_ONCE = 1_000
@@ -127,7 +128,8 @@ class JobAdmin(RecordAdmin):
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """Return what is shown; arguments and results need a permission of their own."""
         call, steps = ("call", "steps") if _may_see_payload(request) else _WITHOUT_PAYLOAD
-        facts = ["name", call, "word", "queue", "priority", "tries", "progress"]
+        why = ["why"] if State(getattr(obj, "state", State.FAILED)) not in FINAL else []
+        facts = ["name", call, "word", *why, "queue", "priority", "tries", "progress"]
         facts += ["enqueued", "due", "started", "finished", "lost_count", "unique_key"]
         return [*facts, steps] if getattr(obj, "has_steps", False) else facts
 
@@ -176,6 +178,12 @@ class JobAdmin(RecordAdmin):
         """How far it is, if it says so."""
         found = JobProgress.objects.using(job._state.db).filter(pk=job.pk).first()  # noqa: SLF001 - Django's documented place of the alias
         return f"{found} {found.note}".strip() if found else "–"
+
+    @admin.display(description="Why is it not running?")
+    def why(self, job: Job) -> str:
+        """The reasons, with what to do about each."""
+        lines = ((f"{reason.text} {reason.advice}".strip(),) for reason in reasons(job))
+        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}</li>", lines))
 
     @admin.display(description="steps")
     def steps(self, job: Job) -> str:

@@ -15,6 +15,7 @@ from django_jobs.conf import get_settings
 from django_jobs.display import ago, call_text, duration, json_text
 from django_jobs.engines.endings import NEVER
 from django_jobs.exceptions import JobError
+from django_jobs.explaining import reasons
 from django_jobs.management.arguments import instant, job_id, positive
 from django_jobs.management.events import EventCommands
 from django_jobs.management.schedules import ScheduleCommands
@@ -38,6 +39,8 @@ class Command(ScheduleCommands, EventCommands):
         _add_list(commands.add_parser("list", help="newest jobs first"))
         show = commands.add_parser("show", help="everything about one job")
         show.add_argument("ids", metavar="ID", type=job_id, nargs=1)
+        why = commands.add_parser("why", help="why a job does not run, and what to do")
+        why.add_argument("ids", metavar="ID", type=job_id, nargs=1)
         for name, text in ACTIONS.items():
             action = commands.add_parser(name, help=text)
             action.add_argument("ids", metavar="ID", type=job_id, nargs="+")
@@ -91,9 +94,7 @@ class Command(ScheduleCommands, EventCommands):
     def do_show(self, ids: list[int], **_: Any) -> None:
         """Print everything about one job."""
         alias = get_settings().DATABASE
-        job = Job.objects.using(alias).filter(pk=ids[0]).first()
-        if job is None:
-            raise CommandError(f"Job #{ids[0]}: {operations.NOT_FOUND}.")
+        job = _job(ids[0])
         write_facts(self.stdout, _facts(job, clock.now()))
         progress = JobProgress.objects.using(alias).filter(pk=job.pk).first()
         if progress:
@@ -107,6 +108,15 @@ class Command(ScheduleCommands, EventCommands):
         lines = JobLog.objects.using(alias).filter(job_id=job.pk).order_by("-id")[:100]
         for line in reversed(lines):
             self.stdout.write(f"  {line.at:%H:%M:%S} {line.line}")
+
+    def do_why(self, ids: list[int], **_: Any) -> None:
+        """Print why a job does not run."""
+        job = _job(ids[0])
+        self.stdout.write(f"{job}: {job.label}")
+        for reason in reasons(job):
+            self.stdout.write(f"- {reason.text}")
+            if reason.advice:
+                self.stdout.write(f"  {reason.advice}")
 
     def do_retry(self, ids: list[int], *, from_start: bool = False, **_: Any) -> None:
         """Retry finished jobs."""
@@ -224,6 +234,13 @@ def _add_list(parser: Any) -> None:
     parser.add_argument("--queue", default="")
     parser.add_argument("--name", default="", help="a part of the job's name")
     parser.add_argument("--limit", type=positive, default=20, help="how many (default 20)")
+
+
+def _job(number: int) -> Job:
+    job = Job.objects.using(get_settings().DATABASE).filter(pk=number).first()
+    if job is None:
+        raise CommandError(f"Job #{number}: {operations.NOT_FOUND}.")
+    return job
 
 
 def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
