@@ -24,6 +24,7 @@ from django_jobs.models import Job, JobLog, JobProgress, JobRun, JobStep
 from django_jobs.operations import OperationResult
 from django_jobs.states import FINAL, State
 from django_jobs.summary import summarise, with_error
+from django_jobs.verdict import Fix, Level, Operation, verdict
 
 
 class Command(ScheduleCommands, EventCommands):
@@ -55,7 +56,8 @@ class Command(ScheduleCommands, EventCommands):
         resume = commands.add_parser("resume", help="go on with a paused queue")
         resume.add_argument("queue")
         commands.add_parser("definitions", help="the jobs that this project declares")
-        commands.add_parser("status", help="how many jobs, how old, which workers")
+        status = commands.add_parser("status", help="what is wrong; how many jobs, which workers")
+        status.add_argument("--check", action="store_true", help="exit with 1 when it is bad")
         self.add_schedule_commands(commands)
         self.add_event_commands(commands)
 
@@ -163,9 +165,15 @@ class Command(ScheduleCommands, EventCommands):
             self.stdout, titles, rows, empty="No jobs are declared. Put @job functions in jobs.py."
         )
 
-    def do_status(self, **_: Any) -> None:
-        """Print counts, the oldest waiting job of each queue, and the workers."""
-        now = clock.now()
+    def do_status(self, *, check: bool = False, **_: Any) -> None:
+        """Print what is wrong, then counts, the oldest job of each queue, and the workers."""
+        now, found = clock.now(), verdict()
+        self.stdout.write(f"{found.headline}.")
+        for problem in found.problems:
+            self.stdout.write(f"- {problem.text}")
+            if advice := problem.advice or _advice(problem.fix):
+                self.stdout.write(f"  {advice}")
+        self.stdout.write("")
         summary = summarise(get_settings().DATABASE, now)
         for title, number in summary.counts:
             self.stdout.write(f"{title:<12}{number}")
@@ -187,6 +195,8 @@ class Command(ScheduleCommands, EventCommands):
         ]
         empty = "No workers. Start one: python manage.py runworker"
         write_table(self.stdout, ("WORKER", "QUEUES", "LAST SEEN", ""), workers, empty=empty)
+        if check and found.level is Level.BAD:
+            raise CommandError(f"{found.headline}, the worst of them bad.")
 
     def _run(self, run: JobRun, known: str) -> None:
         took = f" in {duration(run.finished_at - run.started_at)}" if run.started_at else ""
@@ -241,6 +251,16 @@ def _job(number: int) -> Job:
     if job is None:
         raise CommandError(f"Job #{number}: {operations.NOT_FOUND}.")
     return job
+
+
+def _advice(fix: Fix | None) -> str:
+    if fix is None:
+        return ""
+    if fix.operation is Operation.RESUME:
+        return f"python manage.py jobs resume {fix.target}"
+    verb = "requeue" if fix.operation is Operation.REQUEUE else "retry"
+    ids = " ".join(str(job_id) for job_id in fix.job_ids)
+    return f"python manage.py jobs {verb} {ids}" + (" …" if fix.count > len(fix.job_ids) else "")
 
 
 def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:

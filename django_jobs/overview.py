@@ -1,0 +1,258 @@
+"""Everything that tells how the jobs are, read at one go: seven queries, none without a bound.
+
+Says what is there; what of it is wrong says `verdict`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db.models import Count, DateTimeField, F, Min, OuterRef, Q
+
+from django_jobs import summary
+from django_jobs.conf import get_settings
+from django_jobs.engines.bounded import BoundedCount, BoundedMin, beside
+from django_jobs.models import Claim, Job, Queue, Schedule
+from django_jobs.operations import is_paused
+from django_jobs.states import State
+from django_jobs.summary import WorkerSummary, with_error
+
+QUEUE_CAP = 1_000
+"""The waiting jobs of one queue are not counted further, nor is an older one looked for."""
+
+MOST_QUEUES = 200
+MOST_CLAIMS = 1_000
+MOST_GROUPS = 10
+NEWEST = 10
+NEXT = 10
+RECENT = timedelta(minutes=15)
+
+
+class Amount(NamedTuple):
+    """A number that was counted up to a cap; in words `12` or `10,000+`."""
+
+    number: int
+    capped: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.number:,}" + ("+" if self.capped else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed job and the first line of its error."""
+
+    job_id: int
+    name: str
+    queue: str
+    finished_at: datetime
+    error: str
+
+    @property
+    def title(self) -> str:
+        """The function's name and the job's number."""
+        return f"{self.name.rpartition('.')[2]} #{self.job_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Failures of one kind among the newest: how many, how many of them just now, the newest."""
+
+    fingerprint: str
+    count: int
+    recent: int
+    first: datetime
+    newest: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """A queue: what waits in it since when, its row, and how many living workers serve it."""
+
+    row: Queue
+    waiting: Amount
+    oldest: datetime | None
+    paused: bool
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class SilentWorker:
+    """A worker whose lease has run out while it held jobs."""
+
+    name: str
+    since: datetime
+    job_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How the jobs of one database were at `now`.
+
+    `due_since`: since when the oldest job that is due has not been made ready. `kept`: failed
+    jobs that should have been deleted a day ago. `schedules`: the next ones, late ones first.
+    """
+
+    now: datetime
+    ready: Amount
+    running: int
+    retrying: Amount
+    scheduled: Amount
+    waiting: Amount
+    failed: Amount
+    kept: Amount
+    due_since: datetime | None
+    groups: tuple[ErrorGroup, ...]
+    newest: tuple[Failure, ...]
+    queues: tuple[QueueState, ...]
+    workers: tuple[WorkerSummary, ...]
+    silent: tuple[SilentWorker, ...]
+    schedules: tuple[Schedule, ...]
+
+    @property
+    def alive(self) -> tuple[WorkerSummary, ...]:
+        """The workers that gave a sign of life within one lease."""
+        return tuple(worker for worker in self.workers if worker.is_alive)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has ever happened here, as far as one can see."""
+        numbers = (self.ready, self.scheduled, self.waiting, self.failed)
+        return not (self.queues or self.running or any(amount.number for amount in numbers))
+
+
+def look(alias: str, now: datetime) -> Overview:
+    """Return how the jobs of the database `alias` are at `now`."""
+    workers = summary.workers(alias, now)
+    running, silent = _held(alias, now)
+    failures = _failures(alias)
+    groups, newest = _errors(alias, failures, now)
+    return Overview(
+        now=now,
+        running=running,
+        failed=_amount(len(failures), summary.CAP),
+        groups=groups,
+        newest=newest,
+        queues=_queues(alias, now, workers),
+        workers=workers,
+        silent=silent,
+        schedules=_schedules(alias),
+        **_counts(alias, now),
+    )
+
+
+def _counts(alias: str, now: datetime) -> dict[str, Any]:
+    """Return what is ready, scheduled, waiting, and kept too long, counted in one query."""
+    jobs, most = Job.objects.using(alias).order_by(), summary.CAP + 1
+    later = jobs.filter(state__in=[State.SCHEDULED, State.WAITING]).order_by("run_at")[:most]
+    limit = now - timedelta(days=get_settings().RETENTION_FAILED + 1)
+    old = jobs.filter(state=State.FAILED, finished_at__lt=limit)
+    scheduled = Q(state=State.SCHEDULED)
+    found = later.aggregate(
+        seen=Count("id"),
+        waiting=Count("id", filter=Q(state=State.WAITING)),
+        scheduled=Count("id", filter=scheduled & Q(attempt=0, waiting_for=None)),
+        next=Min("run_at"),
+        ready=beside(jobs.filter(state=State.READY).values("queue")[:most]),
+        kept=beside(old.values("finished_at")[:most]),
+    )
+    more = found["seen"] > summary.CAP
+    retrying = found["seen"] - found["waiting"] - found["scheduled"]
+    due = found["next"] if found["next"] is not None and found["next"] <= now else None
+    return {
+        "ready": _amount(found["ready"], summary.CAP),
+        "scheduled": Amount(found["scheduled"], more),
+        "retrying": Amount(retrying, more),
+        "waiting": Amount(found["waiting"], more),
+        "kept": _amount(found["kept"], summary.CAP),
+        "due_since": due,
+    }
+
+
+def _held(alias: str, now: datetime) -> tuple[int, tuple[SilentWorker, ...]]:
+    """Return how many jobs run, and who holds some of them past the lease."""
+    claims = list(Claim.objects.using(alias).order_by("expires_at")[:MOST_CLAIMS])
+    silent: dict[str, list[Claim]] = defaultdict(list)
+    for claim in claims:
+        if claim.expires_at < now and claim.job_ids:
+            silent[claim.worker].append(claim)
+    workers = tuple(
+        SilentWorker(
+            worker, held[0].expires_at, tuple(job_id for claim in held for job_id in claim.job_ids)
+        )
+        for worker, held in silent.items()
+    )
+    return sum(len(claim.job_ids) for claim in claims), workers
+
+
+def _failures(alias: str) -> list[tuple[int, str, datetime]]:
+    """Return id, fingerprint and end of the newest failures; one more than the cap at most."""
+    failed = Job.objects.using(alias).filter(state=State.FAILED).order_by("-finished_at")
+    rows: Any = failed.values_list("id", "fingerprint", "finished_at")[: summary.CAP + 1]
+    return list(rows)
+
+
+def _errors(
+    alias: str, failures: Sequence[tuple[int, str, datetime]], now: datetime
+) -> tuple[tuple[ErrorGroup, ...], tuple[Failure, ...]]:
+    """Return the biggest groups of failures, those that grow first, and the newest failures."""
+    members: dict[str, list[tuple[int, datetime]]] = defaultdict(list)
+    for job_id, fingerprint, finished_at in failures[: summary.CAP]:
+        members[fingerprint].append((job_id, finished_at))
+    recent = {
+        fingerprint: sum(finished_at > now - RECENT for _, finished_at in found)
+        for fingerprint, found in members.items()
+    }
+    biggest = sorted(members, key=lambda name: (recent[name], len(members[name])), reverse=True)
+    heads = {name: members[name][0][0] for name in biggest[:MOST_GROUPS]}
+    ids = [job_id for job_id, _, _ in failures[:NEWEST]]
+    known = _described(alias, {*heads.values(), *ids})
+    groups = tuple(
+        ErrorGroup(name, len(found), recent[name], found[-1][1], known[head])
+        for name, head in heads.items()
+        if (found := members[name]) and head in known
+    )
+    return groups, tuple(known[job_id] for job_id in ids if job_id in known)
+
+
+def _described(alias: str, job_ids: Iterable[int]) -> dict[int, Failure]:
+    """Return the failed ones of some jobs; one may have been retried since it was counted."""
+    jobs = Job.objects.using(alias).filter(pk__in=job_ids, state=State.FAILED)
+    rows: Any = with_error(jobs.only("name", "queue", "finished_at"))
+    return {
+        row.pk: Failure(row.pk, row.name, row.queue, row.finished_at, _error(row)) for row in rows
+    }
+
+
+def _error(row: Any) -> str:
+    return f"{row.error_type}: {row.error_line}" if row.error_type else ""
+
+
+def _queues(alias: str, now: datetime, workers: Iterable[WorkerSummary]) -> tuple[QueueState, ...]:
+    ready = Job.objects.using(alias).filter(state=State.READY, queue=OuterRef("name"))
+    first = ready.order_by(F("priority").desc(), "run_at", "id")
+    rows: Any = Queue.objects.using(alias).annotate(
+        number=BoundedCount(first.values("run_at")[: QUEUE_CAP + 1]),
+        oldest=BoundedMin(first[:QUEUE_CAP], "run_at", DateTimeField()),
+    )
+    return tuple(
+        QueueState(
+            row=row,
+            waiting=_amount(row.number, QUEUE_CAP),
+            oldest=row.oldest,
+            paused=is_paused(row, now),
+            workers=sum(worker.serves(row.name) for worker in workers),
+        )
+        for row in rows[:MOST_QUEUES]
+    )
+
+
+def _schedules(alias: str) -> tuple[Schedule, ...]:
+    due = Schedule.objects.using(alias).filter(next_run_at__isnull=False)
+    return tuple(due.order_by("next_run_at")[:NEXT])
+
+
+def _amount(number: int, cap: int) -> Amount:
+    return Amount(min(number, cap), number > cap)

@@ -1,0 +1,257 @@
+"""What is wrong with the jobs, the worst first, each with the one thing that mends it.
+
+Judges an overview and reads nothing itself, so that the dashboard, `health.json` and
+`jobs status` can never disagree.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from itertools import islice
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from django_jobs import clock
+from django_jobs.conf import get_settings
+from django_jobs.display import ago, duration
+from django_jobs.overview import NEXT, RECENT, Amount, Overview, QueueState, look
+from django_jobs.planning import PUNCTUAL
+
+SPIKE = 10
+"""So many failures of one kind within 15 minutes are a problem."""
+
+PATIENCE = timedelta(seconds=60)
+"""A job that is ready, in a queue that is served, should not wait longer."""
+
+NAMED = 5
+"""So many queues, workers or errors are told of by one rule."""
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+class Operation(StrEnum):
+    """What mends a problem."""
+
+    RESUME = "resume"
+    """The queue that is the target."""
+    REQUEUE = "requeue"
+    """The jobs of the worker that is the target."""
+    RETRY = "retry"
+    """The failed jobs whose fingerprint is the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """One press: an operation, what it is done to, to how many jobs, and some of these."""
+
+    operation: Operation
+    target: str
+    count: int = 0
+    job_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, since when and how much; `advice`: what to type where no press mends it."""
+
+    rule: str
+    level: Level
+    text: str
+    advice: str = ""
+    fix: Fix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All problems, the worst first."""
+
+    problems: tuple[Problem, ...]
+
+    @property
+    def level(self) -> Level:
+        """How bad the worst is."""
+        return self.problems[0].level if self.problems else Level.OK
+
+    @property
+    def headline(self) -> str:
+        """The number of problems in words, or that there is none."""
+        number = len(self.problems)
+        if not number:
+            return _("All clear")
+        return ngettext("%(number)d problem", "%(number)d problems", number) % {"number": number}
+
+
+def verdict() -> Verdict:
+    """Return what is wrong now."""
+    return judge(look(get_settings().DATABASE, clock.now()))
+
+
+def judge(seen: Overview) -> Verdict:
+    """Return what is wrong in `seen`, by rules of falling weight."""
+    found = [problem for rule in RULES for problem in rule(seen)]
+    return Verdict(tuple(sorted(found, key=lambda problem: problem.level is not Level.BAD)))
+
+
+def no_worker(seen: Overview) -> Iterator[Problem]:
+    """Yield that work waits and nobody at all is there to do it."""
+    late = _late(seen)
+    if seen.alive or not (seen.ready.number or seen.due_since or late):
+        return
+    parts = []
+    if seen.ready.number or seen.due_since:
+        parts.append(_waiting(seen.ready) if seen.ready.number else _("jobs are due"))
+    oldest = [at for at in (seen.due_since, *(queue.oldest for queue in seen.queues)) if at]
+    if oldest:
+        span = duration(seen.now - min(oldest))
+        parts.append(_("the oldest for %(span)s") % {"span": span})
+    if late:
+        parts.append(_schedules_late(late))
+    text = _("No worker is alive: %(what)s.") % {"what": ", ".join(parts)}
+    if seen.workers:
+        last = max(worker.beat_at for worker in seen.workers)
+        text += " " + _("The last one was heard of %(ago)s.") % {"ago": ago(last, seen.now)}
+    yield Problem("no-worker", Level.BAD, text, "python manage.py runworker")
+
+
+def unserved_queue(seen: Overview) -> Iterator[Problem]:
+    """Yield the queues in which work waits while those who are alive serve others."""
+    if not seen.alive:
+        return
+    for queue in islice((queue for queue in _open(seen) if not queue.workers), NAMED):
+        text = _(
+            "No living worker serves the queue “%(queue)s”: %(what)s, the oldest for %(span)s."
+        )
+        advice = f"python manage.py runworker --queues {queue.row.name}"
+        yield Problem("unserved-queue", Level.BAD, text % _facts(queue, seen), advice)
+
+
+def late_schedule(seen: Overview) -> Iterator[Problem]:
+    """Yield that planned times have come and no worker has dealt with them."""
+    late = _late(seen)
+    if not late or not seen.alive:
+        return
+    first = seen.schedules[0]
+    assert first.next_run_at is not None
+    text = _("%(late)s: “%(name)s” was due %(ago)s.") % {
+        "late": _schedules_late(late),
+        "name": first.name,
+        "ago": ago(first.next_run_at, seen.now),
+    }
+    advice = "" if first.doubted_at is None else _("No worker was able to; their logs say why.")
+    yield Problem("late-schedule", Level.BAD, text[:1].upper() + text[1:], advice)
+
+
+def silent_worker(seen: Overview) -> Iterator[Problem]:
+    """Yield the workers that are silent and hold jobs which nobody has taken back."""
+    # Living workers look for such jobs by themselves, every quarter of a lease.
+    grace = timedelta(seconds=2 * get_settings().extend_interval if seen.alive else 0)
+    for worker in islice((item for item in seen.silent if item.since < seen.now - grace), NAMED):
+        number = len(worker.job_ids)
+        text = ngettext(
+            "The worker %(name)s is silent since its lease ended %(ago)s, with %(number)s job.",
+            "The worker %(name)s is silent since its lease ended %(ago)s, with %(number)s jobs.",
+            number,
+        ) % {"name": worker.name, "ago": ago(worker.since, seen.now), "number": f"{number:,}"}
+        fix = Fix(Operation.REQUEUE, worker.name, number, worker.job_ids[:NAMED])
+        yield Problem("silent-worker", Level.BAD, text, fix=fix)
+
+
+def failure_spike(seen: Overview) -> Iterator[Problem]:
+    """Yield the errors that have struck many jobs just now."""
+    for group in islice((group for group in seen.groups if group.recent >= SPIKE), NAMED):
+        text = _("%(recent)s jobs of %(job)s failed within %(span)s: %(error)s") % {
+            "recent": f"{group.recent:,}",
+            "job": group.newest.name.rpartition(".")[2],
+            "span": duration(RECENT),
+            "error": group.newest.error or _("without an error on record"),
+        }
+        newest = (group.newest.job_id,)
+        fix = Fix(Operation.RETRY, group.fingerprint, group.count, newest)
+        yield Problem("failure-spike", Level.BAD, text, fix=fix)
+
+
+def slow_queue(seen: Overview) -> Iterator[Problem]:
+    """Yield the queues that are served, but not fast enough."""
+    limit = seen.now - PATIENCE
+    slow = (queue for queue in _open(seen) if queue.workers and queue.oldest)
+    for queue in islice((queue for queue in slow if queue.oldest and queue.oldest < limit), NAMED):
+        text = _("Jobs wait too long in the queue “%(queue)s”: %(what)s, the oldest for %(span)s.")
+        yield Problem("slow-queue", Level.WARNING, text % _facts(queue, seen))
+
+
+def paused_queue(seen: Overview) -> Iterator[Problem]:
+    """Yield the queues that are paused while work waits in them."""
+    for queue in islice(
+        (queue for queue in seen.queues if queue.paused and queue.waiting.number), NAMED
+    ):
+        row = queue.row
+        by = _(" by %(who)s") % {"who": row.paused_by} if row.paused_by else ""
+        reason = f" ({row.paused_reason})" if row.paused_reason else ""
+        text = _("The queue “%(queue)s” was paused%(by)s %(ago)s%(reason)s: %(what)s.") % {
+            "queue": row.name,
+            "by": by,
+            "ago": ago(row.paused_at, seen.now),
+            "reason": reason,
+            "what": _waiting(queue.waiting),
+        }
+        fix = Fix(Operation.RESUME, row.name, queue.waiting.number)
+        yield Problem("paused-queue", Level.WARNING, text, fix=fix)
+
+
+def no_cleaning(seen: Overview) -> Iterator[Problem]:
+    """Yield that workers live, and what should be deleted is not."""
+    if seen.alive and seen.kept.number:
+        days = f"{get_settings().RETENTION_FAILED:g}"
+        text = _(
+            "%(number)s failed jobs are older than RETENTION_FAILED (%(days)s days) by more than "
+            "a day: nobody cleans up."
+        )
+        facts = {"number": seen.kept, "days": days}
+        advice = _("The workers' logs say why.")
+        yield Problem("no-cleaning", Level.WARNING, text % facts, advice)
+
+
+RULES: tuple[Callable[[Overview], Iterator[Problem]], ...] = (
+    no_worker,
+    unserved_queue,
+    late_schedule,
+    silent_worker,
+    failure_spike,
+    slow_queue,
+    paused_queue,
+    no_cleaning,
+)
+
+
+def _open(seen: Overview) -> Iterator[QueueState]:
+    return (queue for queue in seen.queues if queue.waiting.number and not queue.paused)
+
+
+def _late(seen: Overview) -> int:
+    if not get_settings().SCHEDULES_ENABLED:
+        return 0
+    limit = seen.now - PUNCTUAL
+    return sum(row.next_run_at is not None and row.next_run_at < limit for row in seen.schedules)
+
+
+def _schedules_late(number: int) -> str:
+    text = ngettext("%(number)s schedule is late", "%(number)s schedules are late", number)
+    return text % {"number": f"{number}+" if number >= NEXT else number}
+
+
+def _facts(queue: QueueState, seen: Overview) -> dict[str, str]:
+    span = duration(seen.now - (queue.oldest or seen.now))
+    return {"queue": queue.row.name, "what": _waiting(queue.waiting), "span": span}
+
+
+def _waiting(amount: Amount) -> str:
+    text = ngettext("%(number)s job waits", "%(number)s jobs wait", amount.number)
+    return text % {"number": amount}
