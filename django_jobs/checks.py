@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's name
 from django.core.management import get_commands
@@ -145,6 +146,21 @@ def check_sqlite(**_: Any) -> list[CheckMessage]:
     text = f'The SQLite database "{alias}" holds jobs without {" and ".join(missing)}.'
     hint = SQLITE_HINT.format(alias=alias)
     return [Warning(text, hint=hint, id="django_jobs.W001")]
+
+
+@register("django_jobs")
+def check_admin_prefix(**_: Any) -> list[CheckMessage]:
+    """W007: an app of the project has the place of our pages in the admin."""
+    if not (apps.is_installed("django.contrib.admin") and get_settings().ADMIN_AUTO):
+        return []
+    from django.contrib.admin import site  # noqa: PLC0415 - not every project has the admin
+
+    prefix = get_settings().ADMIN_PREFIX.strip("/")
+    if all(model._meta.app_label != prefix for model in site._registry):  # noqa: SLF001
+        return []
+    text = f'An app is called "{prefix}", so the pages of jobs are at /admin/django_jobs/.'
+    hint = 'Give them another place: DJANGO_JOBS = {"ADMIN_PREFIX": "background"}.'
+    return [Warning(text, hint=hint, id="django_jobs.W007")]
 
 
 @register("django_jobs")

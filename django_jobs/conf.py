@@ -57,6 +57,11 @@ class Settings:
     LISTEN: bool = _meaning("wake workers by LISTEN/NOTIFY (PostgreSQL)", True)
     POOLED: bool = _meaning("a transaction pooler such as PgBouncer is in between", False)
     LOG_JOBS: str = _meaning('"folded" (above 200 jobs a second) or "all"', "folded")
+    ADMIN_AUTO: bool = _meaning("the admin's dashboard appears by itself", True)
+    ADMIN_PREFIX: str = _meaning("where in the admin the pages of jobs are", "jobs")
+    ADMIN_HEALTH_TOKEN: str = _meaning(
+        "whoever sends it as a bearer token may read health.json; empty: nobody", ""
+    )
     WARN_NO_WORKER: float = _meaning("age of the newest sign of a worker that is suspicious", 60.0)
 
     @property

@@ -4,7 +4,7 @@ Says what is there; what of it is wrong says `verdict`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -25,9 +25,11 @@ QUEUE_CAP = 1_000
 MOST_QUEUES = 200
 MOST_CLAIMS = 1_000
 MOST_GROUPS = 10
-NEWEST = 10
+NEWEST = 6
 NEXT = 10
 RECENT = timedelta(minutes=15)
+TREND = 8
+"""So many spans of 15 minutes make the trend of an error."""
 
 
 class Amount(NamedTuple):
@@ -58,13 +60,21 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class ErrorGroup:
-    """Failures of one kind among the newest: how many, how many of them just now, the newest."""
+    """Failures of one kind among the newest: how many, since when, and the newest.
+
+    `trend`: how many in each quarter of an hour of the last two hours, the last one being now.
+    """
 
     fingerprint: str
     count: int
-    recent: int
+    trend: tuple[int, ...]
     first: datetime
     newest: Failure
+
+    @property
+    def recent(self) -> int:
+        """How many within the last 15 minutes."""
+        return self.trend[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +101,13 @@ class SilentWorker:
 class Overview:
     """How the jobs of one database were at `now`.
 
-    `due_since`: since when the oldest job that is due has not been made ready. `kept`: failed
+    `held`: how many jobs run, by the name of their worker. `due_since`: since when the oldest job that is due has not been made ready. `kept`: failed
     jobs that should have been deleted a day ago. `schedules`: the next ones, late ones first.
     """
 
     now: datetime
     ready: Amount
-    running: int
+    held: Mapping[str, int]
     retrying: Amount
     scheduled: Amount
     waiting: Amount
@@ -112,6 +122,11 @@ class Overview:
     schedules: tuple[Schedule, ...]
 
     @property
+    def running(self) -> int:
+        """How many jobs run, or wait in a worker's hands."""
+        return sum(self.held.values())
+
+    @property
     def alive(self) -> tuple[WorkerSummary, ...]:
         """The workers that gave a sign of life within one lease."""
         return tuple(worker for worker in self.workers if worker.is_alive)
@@ -120,18 +135,18 @@ class Overview:
     def is_new(self) -> bool:
         """Whether nothing has ever happened here, as far as one can see."""
         numbers = (self.ready, self.scheduled, self.waiting, self.failed)
-        return not (self.queues or self.running or any(amount.number for amount in numbers))
+        return not (self.queues or self.held or any(amount.number for amount in numbers))
 
 
 def look(alias: str, now: datetime) -> Overview:
     """Return how the jobs of the database `alias` are at `now`."""
     workers = summary.workers(alias, now)
-    running, silent = _held(alias, now)
+    held, silent = _held(alias, now)
     failures = _failures(alias)
     groups, newest = _errors(alias, failures, now)
     return Overview(
         now=now,
-        running=running,
+        held=held,
         failed=_amount(len(failures), summary.CAP),
         groups=groups,
         newest=newest,
@@ -171,20 +186,22 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def _held(alias: str, now: datetime) -> tuple[int, tuple[SilentWorker, ...]]:
-    """Return how many jobs run, and who holds some of them past the lease."""
+def _held(alias: str, now: datetime) -> tuple[dict[str, int], tuple[SilentWorker, ...]]:
+    """Return how many jobs each worker holds, and who holds some of them past the lease."""
     claims = list(Claim.objects.using(alias).order_by("expires_at")[:MOST_CLAIMS])
+    held: dict[str, int] = defaultdict(int)
     silent: dict[str, list[Claim]] = defaultdict(list)
     for claim in claims:
+        held[claim.worker] += len(claim.job_ids)
         if claim.expires_at < now and claim.job_ids:
             silent[claim.worker].append(claim)
     workers = tuple(
         SilentWorker(
-            worker, held[0].expires_at, tuple(job_id for claim in held for job_id in claim.job_ids)
+            worker, late[0].expires_at, tuple(job_id for claim in late for job_id in claim.job_ids)
         )
-        for worker, held in silent.items()
+        for worker, late in silent.items()
     )
-    return sum(len(claim.job_ids) for claim in claims), workers
+    return dict(held), workers
 
 
 def _failures(alias: str) -> list[tuple[int, str, datetime]]:
@@ -201,20 +218,26 @@ def _errors(
     members: dict[str, list[tuple[int, datetime]]] = defaultdict(list)
     for job_id, fingerprint, finished_at in failures[: summary.CAP]:
         members[fingerprint].append((job_id, finished_at))
-    recent = {
-        fingerprint: sum(finished_at > now - RECENT for _, finished_at in found)
-        for fingerprint, found in members.items()
-    }
-    biggest = sorted(members, key=lambda name: (recent[name], len(members[name])), reverse=True)
+    trends = {name: _trend([at for _, at in found], now) for name, found in members.items()}
+    biggest = sorted(members, key=lambda name: (trends[name][-1], len(members[name])), reverse=True)
     heads = {name: members[name][0][0] for name in biggest[:MOST_GROUPS]}
     ids = [job_id for job_id, _, _ in failures[:NEWEST]]
     known = _described(alias, {*heads.values(), *ids})
     groups = tuple(
-        ErrorGroup(name, len(found), recent[name], found[-1][1], known[head])
+        ErrorGroup(name, len(found), trends[name], found[-1][1], known[head])
         for name, head in heads.items()
         if (found := members[name]) and head in known
     )
     return groups, tuple(known[job_id] for job_id in ids if job_id in known)
+
+
+def _trend(times: Iterable[datetime], now: datetime) -> tuple[int, ...]:
+    counts = [0] * TREND
+    for at in times:
+        place = max(0, (now - at) // RECENT)
+        if place < TREND:
+            counts[TREND - 1 - place] += 1
+    return tuple(counts)
 
 
 def _described(alias: str, job_ids: Iterable[int]) -> dict[int, Failure]:
@@ -227,7 +250,9 @@ def _described(alias: str, job_ids: Iterable[int]) -> dict[int, Failure]:
 
 
 def _error(row: Any) -> str:
-    return f"{row.error_type}: {row.error_line}" if row.error_type else ""
+    """Return the error in one line, the exception's class without its module."""
+    kind = row.error_type.rpartition(".")[2] if row.error_type else ""
+    return f"{kind}: {row.error_line}" if kind else ""
 
 
 def _queues(alias: str, now: datetime, workers: Iterable[WorkerSummary]) -> tuple[QueueState, ...]:

@@ -60,13 +60,17 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong, since when and how much; `advice`: what to type where no press mends it."""
+    """What is wrong, since when and how much; `advice`: what to type where no press mends it.
+
+    `queue`: the queue that it is about, if it is about one.
+    """
 
     rule: str
     level: Level
     text: str
     advice: str = ""
     fix: Fix | None = None
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,8 @@ def unserved_queue(seen: Overview) -> Iterator[Problem]:
             "No living worker serves the queue “%(queue)s”: %(what)s, the oldest for %(span)s."
         )
         advice = f"python manage.py runworker --queues {queue.row.name}"
-        yield Problem("unserved-queue", Level.BAD, text % _facts(queue, seen), advice)
+        name = queue.row.name
+        yield Problem("unserved-queue", Level.BAD, text % _facts(queue, seen), advice, queue=name)
 
 
 def late_schedule(seen: Overview) -> Iterator[Problem]:
@@ -184,7 +189,8 @@ def slow_queue(seen: Overview) -> Iterator[Problem]:
     slow = (queue for queue in _open(seen) if queue.workers and queue.oldest)
     for queue in islice((queue for queue in slow if queue.oldest and queue.oldest < limit), NAMED):
         text = _("Jobs wait too long in the queue “%(queue)s”: %(what)s, the oldest for %(span)s.")
-        yield Problem("slow-queue", Level.WARNING, text % _facts(queue, seen))
+        name = queue.row.name
+        yield Problem("slow-queue", Level.WARNING, text % _facts(queue, seen), queue=name)
 
 
 def paused_queue(seen: Overview) -> Iterator[Problem]:
@@ -203,7 +209,7 @@ def paused_queue(seen: Overview) -> Iterator[Problem]:
             "what": _waiting(queue.waiting),
         }
         fix = Fix(Operation.RESUME, row.name, queue.waiting.number)
-        yield Problem("paused-queue", Level.WARNING, text, fix=fix)
+        yield Problem("paused-queue", Level.WARNING, text, fix=fix, queue=row.name)
 
 
 def no_cleaning(seen: Overview) -> Iterator[Problem]:

@@ -1,0 +1,119 @@
+"""The dashboard: its page, its buttons, and the same verdict for machines at `health.json`."""
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from django_jobs import clock
+from django_jobs.admin.pressing import VERBS, Pressed, press
+from django_jobs.admin.regions import Regions, Rights
+from django_jobs.conf import get_settings
+from django_jobs.models import Job
+from django_jobs.overview import look
+from django_jobs.verdict import Level, Verdict, judge, verdict
+
+LABEL = "django_jobs"
+UNAVAILABLE = 503
+
+
+class Dashboard:
+    """The dashboard of one admin site."""
+
+    def __init__(self, site: AdminSite) -> None:
+        self._site = site
+
+    @method_decorator(require_safe)
+    def page(self, request: HttpRequest, **_kwargs: Any) -> HttpResponse:
+        """Show what is wrong, and everything else at a glance."""
+        rights = Rights(self._site, request)
+        if not rights.may_view(Job):
+            return self._plain_page(request)
+        seen = look(get_settings().DATABASE, clock.now())
+        request.current_app = self._site.name
+        context = {
+            **self._site.each_context(request),
+            "title": _("Jobs"),
+            "subtitle": None,
+            "app_label": LABEL,
+            **Regions(seen, judge(seen), rights, self._site.name).as_values(),
+        }
+        return TemplateResponse(request, "admin/django_jobs/dashboard.html", context)
+
+    @method_decorator(require_POST)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
+    def act(self, request: HttpRequest, verb: str) -> HttpResponse:
+        """Do what a button says, then show the page again."""
+        if verb not in VERBS:
+            raise Http404
+        model, _do = VERBS[verb]
+        if not Rights(self._site, request).may_operate(model):
+            raise PermissionDenied
+        pressed = press(verb, request.POST, request.user.get_username())
+        if pressed.log:
+            _record(request, model, pressed)
+        level = messages.SUCCESS if pressed.log else messages.WARNING
+        messages.add_message(request, level, pressed.text)
+        return HttpResponseRedirect(self._address())
+
+    @method_decorator(login_not_required)
+    @method_decorator(never_cache)
+    @method_decorator(require_safe)
+    def health(self, request: HttpRequest) -> HttpResponse:
+        """Say how it is: status 200, or 503 when something is bad."""
+        rights = Rights(self._site, request)
+        if not (
+            _has_token(request) or (self._site.has_permission(request) and rights.may_view(Job))
+        ):
+            return JsonResponse({"error": "not allowed"}, status=403)
+        found = verdict()
+        status = UNAVAILABLE if found.level is Level.BAD else 200
+        return JsonResponse(_as_json(found), status=status)
+
+    def _plain_page(self, request: HttpRequest) -> HttpResponse:
+        """Show the list of lists to those who may see some of them, but no jobs."""
+        if not self._site.get_app_list(request, LABEL):
+            raise PermissionDenied
+        return self._site.app_index(request, LABEL)
+
+    def _address(self) -> str:
+        kwargs = {"app_label": LABEL}
+        return reverse("admin:app_list", kwargs=kwargs, current_app=self._site.name)
+
+
+def _record(request: HttpRequest, model: Any, pressed: Pressed) -> None:
+    LogEntry.objects.create(
+        user_id=cast("int", request.user.pk),
+        content_type=ContentType.objects.get_for_model(model),
+        object_id=None if pressed.target is None else str(pressed.target),
+        object_repr=pressed.what[:200],
+        action_flag=CHANGE,
+        change_message=f"{pressed.log} on the dashboard",
+    )
+
+
+def _has_token(request: HttpRequest) -> bool:
+    token = get_settings().ADMIN_HEALTH_TOKEN
+    given = request.headers.get("Authorization", "")
+    return bool(token) and constant_time_compare(given, f"Bearer {token}")
+
+
+def _as_json(found: Verdict) -> dict[str, Any]:
+    problems = [
+        {"rule": item.rule, "level": item.level, "text": item.text, "advice": item.advice}
+        for item in found.problems
+    ]
+    return {"level": found.level, "problems": problems, "at": clock.now().isoformat()}

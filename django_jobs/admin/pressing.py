@@ -1,0 +1,162 @@
+"""What the buttons of the dashboard do. Whoever comes second hears that it is done already.
+
+Everything goes through `operations`, is told to the one who pressed and written to the admin's
+log, once per press.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from django_jobs import clock, operations
+from django_jobs.conf import get_settings
+from django_jobs.exceptions import InvalidQueue
+from django_jobs.models import Claim, Job, Queue
+from django_jobs.operations import OperationResult
+from django_jobs.states import State
+
+AT_ONCE = 500
+"""One press moves no more jobs than this; it says how many are left."""
+
+SHOWN_REASONS = 3
+MOST_CLAIMS = 1_000
+COUNTED = 10_000
+
+Given = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """What became of a press: `text` for the one who pressed, `log` for the admin's log.
+
+    `target`: the row it was done to, if it was one; `what` names it, or them, in the log.
+    """
+
+    text: str
+    log: str = ""
+    what: str = ""
+    target: int | None = None
+
+
+def retry(given: Given, _by: str) -> Pressed:
+    """Retry one failed job."""
+    job_id = _number(given.get("job", ""))
+    if job_id is None:
+        return _broken()
+    told = _told(operations.retry([job_id]), _("retried"), f"#{job_id}")
+    return replace(told, target=job_id)
+
+
+def retry_all(given: Given, _by: str) -> Pressed:
+    """Retry the failures of one kind that the page had seen, the oldest first, 500 at once."""
+    seen = _instant(given.get("seen", ""))
+    fingerprint = given.get("fingerprint")
+    if seen is None or fingerprint is None:
+        return _broken()
+    alias = get_settings().DATABASE
+    failed = Job.objects.using(alias).filter(
+        state=State.FAILED, fingerprint=fingerprint, finished_at__lte=seen
+    )
+    ids = list(failed.order_by("finished_at").values_list("pk", flat=True)[: AT_ONCE + 1])
+    none = _("No change: none of these jobs is failed any more.")
+    told = _told(operations.retry(ids[:AT_ONCE]), _("retried"), f"error {fingerprint}", none)
+    if len(ids) <= AT_ONCE:
+        return told
+    left = failed.order_by().values("pk")[: COUNTED + 1].count()
+    number = f"{min(left, COUNTED):,}" + ("+" if left > COUNTED else "")
+    more = _("%(number)s more of them are left; press again for the next %(most)s.")
+    text = f"{told.text} {more % {'number': number, 'most': AT_ONCE}}"
+    return Pressed(text, told.log, told.what)
+
+
+def requeue(given: Given, _by: str) -> Pressed:
+    """Take the jobs of a worker that is silent, those whose lease has run out."""
+    worker = given.get("worker", "")
+    expired = Claim.objects.using(get_settings().DATABASE).filter(
+        worker=worker, expires_at__lt=clock.now()
+    )
+    held = expired.order_by("pk").values_list("job_ids", flat=True)[:MOST_CLAIMS]
+    ids = [job_id for job_ids in held for job_id in job_ids]
+    none = _("No change: that worker holds no job past its lease.")
+    told = _told(operations.requeue(ids[:AT_ONCE]), _("requeued"), f"worker {worker}", none)
+    left = len(ids) - AT_ONCE
+    if left <= 0:
+        return told
+    more = _("%(number)s more are left; press again.") % {"number": f"{left:,}"}
+    return Pressed(f"{told.text} {more}", told.log, told.what)
+
+
+def pause(given: Given, by: str) -> Pressed:
+    """Pause a queue."""
+    name, reason = given.get("queue", ""), given.get("reason", "").strip()
+    if not operations.pause_queue(name, by=by, reason=reason):
+        return Pressed(_("No change: the queue “%(queue)s” was paused already.") % {"queue": name})
+    text = _("The queue “%(queue)s” is paused; its running jobs go on.") % {"queue": name}
+    return Pressed(text, f"paused: {reason}" if reason else "paused", name, _queue_id(name))
+
+
+def resume(given: Given, _by: str) -> Pressed:
+    """Let a queue go on."""
+    name = given.get("queue", "")
+    if not operations.resume_queue(name):
+        return Pressed(_("No change: the queue “%(queue)s” was not paused.") % {"queue": name})
+    text = _("The queue “%(queue)s” goes on.") % {"queue": name}
+    return Pressed(text, "resumed", name, _queue_id(name))
+
+
+VERBS: dict[str, tuple[Any, Callable[[Given, str], Pressed]]] = {
+    "retry": (Job, retry),
+    "retry-all": (Job, retry_all),
+    "requeue": (Job, requeue),
+    "pause": (Queue, pause),
+    "resume": (Queue, resume),
+}
+"""The model whose permission is asked for, and what is done."""
+
+
+def press(verb: str, given: Given, by: str) -> Pressed:
+    """Do what a button says; what cannot be done is told."""
+    try:
+        return VERBS[verb][1](given, by)
+    except InvalidQueue as problem:
+        return Pressed(f"{_('No change')}: {problem}")
+
+
+def _told(result: OperationResult, done: str, what: str, none: str = "") -> Pressed:
+    number, parts = len(result.done), []
+    if number:
+        text = ngettext("%(number)s job %(done)s.", "%(number)s jobs %(done)s.", number)
+        parts.append(text % {"number": f"{number:,}", "done": done})
+    if result.refused:
+        reasons = [f"#{job_id}: {why}" for job_id, why in result.refused.items()]
+        text = ngettext("%(number)s job unchanged.", "%(number)s jobs unchanged.", len(reasons))
+        parts += [text % {"number": f"{len(reasons):,}"}, "; ".join(reasons[:SHOWN_REASONS]) + "."]
+    log = f"{number:,} {done}" if number else ""
+    return Pressed(" ".join(parts) or none, log, what)
+
+
+def _broken() -> Pressed:
+    return Pressed(_("Nothing was done: the request was incomplete. Load the page anew."))
+
+
+def _queue_id(name: str) -> int | None:
+    queues = Queue.objects.using(get_settings().DATABASE).filter(name=name)
+    return queues.values_list("pk", flat=True).first()
+
+
+def _number(text: str) -> int | None:
+    fits = text.isascii() and text.isdecimal() and len(text) < 19  # noqa: PLR2004 - digits of a bigint
+    return int(text) if fits else None
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None

@@ -1,0 +1,250 @@
+"""What the dashboard shows, region by region, as plain values for its templates.
+
+Regions that the user may not see are absent, and so are the buttons he may not press.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.admin import AdminSite
+from django.contrib.admin.exceptions import NotRegistered
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from django_jobs.display import ago, duration
+from django_jobs.models import Event, Job, JobRun, Queue, Schedule, Worker
+from django_jobs.overview import Amount, ErrorGroup, Overview, QueueState
+from django_jobs.schedules import portrait
+from django_jobs.states import State
+from django_jobs.verdict import Fix, Level, Operation, Problem, Verdict
+
+MARKS = {Level.OK: "✓", Level.WARNING: "!", Level.BAD: "✕"}
+BARS = "▁▂▃▄▅▆▇█"
+SHOWN_SCHEDULES = 5
+
+Values = dict[str, Any]
+
+
+class Rights:
+    """What the user may see and do, as the admin pages of the models say."""
+
+    def __init__(self, site: AdminSite, request: HttpRequest) -> None:
+        self._site = site
+        self._request = request
+
+    def may_view(self, model: Any) -> bool:
+        """Say whether the user may see rows of `model`."""
+        page = self._page(model)
+        return page is not None and page.has_view_permission(self._request)
+
+    def may_operate(self, model: Any) -> bool:
+        """Say whether the user may act on rows of `model`."""
+        page = self._page(model)
+        rule = getattr(page, "has_operate_permission", None)
+        rule = rule or getattr(page, "has_change_permission", None)
+        return rule is not None and rule(self._request)
+
+    def _page(self, model: Any) -> Any:
+        try:
+            return self._site.get_model_admin(model)
+        except NotRegistered:
+            return None
+
+
+class Regions:
+    """The regions of one dashboard for one user."""
+
+    def __init__(self, seen: Overview, found: Verdict, rights: Rights, site_name: str) -> None:
+        self._seen = seen
+        self._found = found
+        self._rights = rights
+        self._name = site_name
+
+    def as_values(self) -> Values:
+        """Return the values of all regions that the user may see."""
+        seen, rights = self._seen, self._rights
+        return {
+            "lists": list(self._lists()),
+            "verdict": self._verdict(),
+            "counts": list(self._counts()),
+            "groups": [self._group(group) for group in seen.groups],
+            "failed": str(seen.failed),
+            "considered": f"{seen.failed.number:,}" if seen.failed.capped else "",
+            "newest": list(self._newest()),
+            "queues": [self._queue(queue) for queue in seen.queues],
+            "workers": list(self._workers()),
+            "schedules": list(self._schedules()),
+            "may": {
+                "operate_jobs": rights.may_operate(Job),
+                "operate_queues": rights.may_operate(Queue),
+                "view_queues": rights.may_view(Queue),
+                "view_workers": rights.may_view(Worker),
+                "view_schedules": rights.may_view(Schedule),
+            },
+            "seen": seen.now.isoformat(),
+            "now": seen.now,
+            "is_new": seen.is_new,
+        }
+
+    def _verdict(self) -> Values:
+        level = self._found.level
+        alive = len(self._seen.alive)
+        workers = ngettext("%(number)d worker alive", "%(number)d workers alive", alive)
+        running = ngettext("%(number)d job running", "%(number)d jobs running", self._seen.running)
+        facts = [workers % {"number": alive}, running % {"number": self._seen.running}]
+        return {
+            "level": level.value,
+            "mark": MARKS[level],
+            "headline": self._found.headline,
+            "facts": " · ".join(facts),
+            "problems": [self._problem(problem) for problem in self._found.problems],
+        }
+
+    def _problem(self, problem: Problem) -> Values:
+        return {
+            "level": problem.level.value,
+            "mark": MARKS[problem.level],
+            "word": _("bad") if problem.level is Level.BAD else _("warning"),
+            "text": problem.text,
+            "advice": problem.advice,
+            "fixes": list(self._fixes(problem.fix)) if problem.fix else [],
+            "link": self._link(problem),
+        }
+
+    def _fixes(self, fix: Fix) -> Iterator[Values]:
+        """Yield the buttons that mend a problem."""
+        model = Queue if fix.operation is Operation.RESUME else Job
+        if not self._rights.may_operate(model):
+            return
+        if fix.operation is Operation.RESUME:
+            yield self._button("resume", _("Resume"), queue=fix.target)
+        elif fix.operation is Operation.REQUEUE:
+            text = ngettext("Requeue %(number)s job", "Requeue %(number)s jobs", fix.count)
+            yield self._button("requeue", text % {"number": f"{fix.count:,}"}, worker=fix.target)
+        else:
+            yield from self._retries(fix.target, fix.count, fix.job_ids[0])
+
+    def _retries(self, fingerprint: str, count: int, newest_id: int) -> Iterator[Values]:
+        yield self._button("retry", _("Retry 1"), job=newest_id)
+        if count > 1:
+            text = _("Retry all %(number)s") % {"number": f"{count:,}"}
+            yield self._button("retry-all", text, fingerprint=fingerprint, seen=self._as_of)
+
+    @property
+    def _as_of(self) -> str:
+        return self._seen.now.isoformat()
+
+    def _link(self, problem: Problem) -> str:
+        """Return the address of the page on which a problem is seen."""
+        if problem.rule == "late-schedule" and self._rights.may_view(Schedule):
+            return self._list("schedule", state=portrait.OVERDUE)
+        if problem.queue:
+            return self._list("job", state__exact=State.READY, queue=problem.queue)
+        if problem.fix is not None and problem.fix.job_ids:
+            return self._change("job", problem.fix.job_ids[0])
+        return ""
+
+    def _lists(self) -> Iterator[Values]:
+        for model in (Job, JobRun, Queue, Schedule, Worker, Event):
+            if self._rights.may_view(model):
+                name = str(model._meta.verbose_name_plural)  # noqa: SLF001 - Django's documented name
+                yield {"label": name.capitalize(), "url": self._list(model.__name__.lower())}
+
+    def _counts(self) -> Iterator[Values]:
+        seen = self._seen
+        numbers: tuple[tuple[str, Amount, State], ...] = (
+            (_("ready"), seen.ready, State.READY),
+            (_("running"), Amount(seen.running), State.RUNNING),
+            (_("retrying"), seen.retrying, State.SCHEDULED),
+            (_("scheduled"), seen.scheduled, State.SCHEDULED),
+            (_("waiting"), seen.waiting, State.WAITING),
+            (_("failed"), seen.failed, State.FAILED),
+        )
+        for label, amount, state in numbers:
+            url = self._list("job", state__exact=state)
+            yield {"label": label, "number": str(amount), "url": url}
+
+    def _group(self, group: ErrorGroup) -> Values:
+        newest = group.newest
+        most = max(*group.trend, 1)
+        return {
+            "error": newest.error or _("without an error on record"),
+            "job": newest.name,
+            "count": f"{group.count:,}",
+            "recent": f"{group.recent:,}",
+            "first": ago(group.first, self._seen.now),
+            "last": ago(newest.finished_at, self._seen.now),
+            "trend": "".join(BARS[-(-number * 7 // most)] for number in group.trend),
+            "trend_text": ", ".join(str(number) for number in group.trend),
+            "url": self._change("job", newest.job_id),
+            "newest": newest.job_id,
+            "buttons": list(self._retries(group.fingerprint, group.count, newest.job_id)),
+        }
+
+    def _newest(self) -> Iterator[Values]:
+        for failure in self._seen.newest:
+            yield {
+                "title": failure.title,
+                "url": self._change("job", failure.job_id),
+                "error": failure.error,
+                "queue": failure.queue,
+                "when": ago(failure.finished_at, self._seen.now),
+                "at": failure.finished_at,
+                "button": self._button("retry", _("Retry"), job=failure.job_id),
+            }
+
+    def _queue(self, queue: QueueState) -> Values:
+        row, now = queue.row, self._seen.now
+        return {
+            "name": row.name,
+            "url": self._list("job", state__exact=State.READY, queue=row.name),
+            "waiting": str(queue.waiting),
+            "oldest": duration(round((now - queue.oldest).total_seconds()))
+            if queue.oldest
+            else "–",
+            "workers": queue.workers,
+            "lonely": bool(queue.waiting.number and not queue.workers and not queue.paused),
+            "paused": queue.paused,
+            "by": row.paused_by,
+            "reason": row.paused_reason,
+            "since": ago(row.paused_at, now),
+            "until": ago(row.paused_until, now),
+            "resume": self._button("resume", _("Resume"), queue=row.name),
+            "pause": self._button("pause", _("Pause"), queue=row.name),
+        }
+
+    def _workers(self) -> Iterator[Values]:
+        for worker in self._seen.workers:
+            yield {
+                "name": worker.name,
+                "alive": worker.is_alive,
+                "queues": ", ".join(worker.queues) or _("all"),
+                "held": self._seen.held.get(worker.name, 0),
+                "beat": ago(worker.beat_at, self._seen.now),
+            }
+
+    def _schedules(self) -> Iterator[Values]:
+        for row in self._seen.schedules[:SHOWN_SCHEDULES]:
+            yield {
+                "name": row.name,
+                "url": self._change("schedule", row.pk),
+                "next": portrait.next_words(row, self._seen.now),
+                "rule": portrait.rule_words(row),
+                "late": portrait.state_of(row, self._seen.now) == portrait.OVERDUE,
+            }
+
+    def _button(self, verb: str, label: str, **fields: Any) -> Values:
+        return {"url": self._address("act", verb), "label": label, "fields": fields}
+
+    def _list(self, model: str, **query: Any) -> str:
+        found = self._address(f"{model}_changelist")
+        return f"{found}?{urlencode(query)}" if query else found
+
+    def _change(self, model: str, key: int) -> str:
+        return self._address(f"{model}_change", key)
+
+    def _address(self, name: str, *args: Any) -> str:
+        return reverse(f"admin:django_jobs_{name}", args=args, current_app=self._name)

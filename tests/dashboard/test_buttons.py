@@ -1,0 +1,151 @@
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connections
+
+from django_jobs import operations
+from django_jobs.admin import pressing
+from django_jobs.models import Job
+from django_jobs.states import State
+from tests.conftest import NOON
+from tests.dashboard.pages import failing, press, shown
+from tests.factories import JobFactory, QueueFactory
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+
+
+def test_one_failed_job_is_retried_and_the_log_says_so(staff):
+    client = staff("view_job", "change_job")
+    job, other = failing(2)
+    assert press(client, "retry", job=job.pk) == ["1 job retried."]
+    states = dict(Job.objects.values_list("pk", "state"))
+    assert states == {job.pk: State.READY, other.pk: State.FAILED}
+    entry = LogEntry.objects.get()
+    assert (entry.user.username, entry.object_id) == ("ana", str(job.pk))
+    assert entry.get_change_message() == "1 retried on the dashboard"
+
+
+def test_who_presses_second_hears_that_it_is_done(admin_client):
+    [job] = failing(1)
+    QueueFactory(name="mail", paused=True)
+    assert press(admin_client, "retry", job=job.pk) == ["1 job retried."]
+    [message] = press(admin_client, "retry", job=job.pk)
+    assert message.startswith(f"1 job unchanged. #{job.pk}: it is ready")
+    every = {"fingerprint": "aaaa", "seen": NOON.isoformat()}
+    assert press(admin_client, "retry-all", **every) == [
+        "No change: none of these jobs is failed any more."
+    ]
+    assert press(admin_client, "resume", queue="mail") == ["The queue “mail” goes on."]
+    assert press(admin_client, "resume", queue="mail") == [
+        "No change: the queue “mail” was not paused."
+    ]
+    assert LogEntry.objects.count() == 2
+
+
+def test_two_who_press_at_the_same_moment_do_it_once(admin_client, monkeypatch):
+    jobs = failing(3)
+    retry = operations.retry
+
+    def second(ids):
+        retry(ids)
+        return retry(ids)
+
+    monkeypatch.setattr(operations, "retry", second)
+    [message] = press(admin_client, "retry-all", fingerprint="aaaa", seen=NOON.isoformat())
+    assert message.startswith("3 jobs unchanged.")
+    assert Job.objects.filter(state=State.READY).count() == len(jobs)
+
+
+def test_all_of_one_error_that_the_page_had_seen_are_retried(admin_client):
+    failing(3)
+    [other] = failing(1, "bbbb")
+    [later] = failing(1, finished_at=NOON + timedelta(seconds=1))
+    messages = press(admin_client, "retry-all", fingerprint="aaaa", seen=NOON.isoformat())
+    assert messages == ["3 jobs retried."]
+    failed = set(Job.objects.filter(state=State.FAILED).values_list("pk", flat=True))
+    assert failed == {other.pk, later.pk}
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.object_repr) == (None, "error aaaa")
+    assert entry.get_change_message() == "3 retried on the dashboard"
+    assert admin_client.get("/admin/").status_code == 200
+
+
+def test_of_very_many_the_oldest_are_retried_and_the_rest_is_told(admin_client, monkeypatch):
+    monkeypatch.setattr(pressing, "AT_ONCE", 2)
+    failing(3)
+    [oldest] = failing(1, finished_at=NOON - timedelta(hours=1))
+    [message] = press(admin_client, "retry-all", fingerprint="aaaa", seen=NOON.isoformat())
+    assert message == ("2 jobs retried. 2 more of them are left; press again for the next 2.")
+    assert Job.objects.get(pk=oldest.pk).state == State.READY
+    assert "Retry all 2" in shown(admin_client)
+
+
+@pytest.mark.parametrize(
+    ("verb", "data"),
+    [
+        ("retry", {}),
+        ("retry", {"job": "x"}),
+        ("retry", {"job": "9" * 30}),
+        ("retry-all", {"fingerprint": "aaaa"}),
+        ("retry-all", {"fingerprint": "aaaa", "seen": "yesterday"}),
+        ("retry-all", {"fingerprint": "aaaa", "seen": "2030-99-15T12:00:00Z"}),
+        ("retry-all", {"fingerprint": "aaaa", "seen": "2030-01-15T12:00:00"}),
+    ],
+)
+def test_a_broken_request_does_nothing(admin_client, verb, data):
+    failing(1)
+    [message] = press(admin_client, verb, **data)
+    assert message.startswith("Nothing was done")
+    assert Job.objects.get().state == State.FAILED
+
+
+def test_a_job_that_is_gone_is_told(admin_client):
+    assert "there is no such job" in press(admin_client, "retry", job=999)[0]
+
+
+def test_the_jobs_of_a_silent_worker_are_requeued_and_no_others(admin_client):
+    silent, running = JobFactory(running=True, silent=True), JobFactory(running=True)
+    assert press(admin_client, "requeue", worker="web-1:4711") == ["1 job requeued."]
+    states = dict(Job.objects.values_list("pk", "state"))
+    assert states == {silent.pk: State.READY, running.pk: State.RUNNING}
+    assert LogEntry.objects.get().object_repr == "worker web-1:4711"
+    assert press(admin_client, "requeue", worker="web-1:4711") == [
+        "No change: that worker holds no job past its lease."
+    ]
+
+
+def test_a_queue_is_paused_with_name_and_reason(staff):
+    client = staff("view_job", "view_queue", "change_queue")
+    queue = QueueFactory(name="mail")
+    [message] = press(client, "pause", queue="mail", reason=" upgrade ")
+    assert message == "The queue “mail” is paused; its running jobs go on."
+    queue.refresh_from_db()
+    assert (queue.paused_by, queue.paused_reason) == ("ana", "upgrade")
+    [again] = press(client, "pause", queue="mail")
+    assert again.startswith("No change")
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.object_repr) == (str(queue.pk), "mail")
+    assert entry.get_change_message() == "paused: upgrade on the dashboard"
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_a_queue_that_nobody_knows_is_told(admin_client, verb):
+    [message] = press(admin_client, verb, queue="nope")
+    assert message.startswith("No change: no queue")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_press_keeps_no_row_locked_until_the_answer_is_sent(admin_client, monkeypatch):
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    seen = []
+    retry = operations.retry
+
+    def look(ids):
+        seen.append(connections["default"].in_atomic_block)
+        return retry(ids)
+
+    monkeypatch.setattr(operations, "retry", look)
+    [job] = failing(1)
+    press(admin_client, "retry", job=job.pk)
+    assert seen == [False]
