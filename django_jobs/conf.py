@@ -59,6 +59,9 @@ class Settings:
     LOG_JOBS: str = _meaning('"folded" (above 200 jobs a second) or "all"', "folded")
     ADMIN_AUTO: bool = _meaning("the admin's dashboard appears by itself", True)
     ADMIN_PREFIX: str = _meaning("where in the admin the pages of jobs are", "jobs")
+    ADMIN_REFRESH: float = _meaning(
+        "seconds between two refreshes of the dashboard; 0: only by hand", 5.0, low=0
+    )
     ADMIN_HEALTH_TOKEN: str = _meaning(
         "whoever sends it as a bearer token may read health.json; empty: nobody", ""
     )

@@ -1,6 +1,7 @@
 """The dashboard: its page, its buttons, and the same verdict for machines at `health.json`."""
 
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
@@ -14,12 +15,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django.utils.decorators import method_decorator
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from django_jobs import clock
 from django_jobs.admin.pressing import VERBS, Pressed, press
+from django_jobs.admin.refreshing import forget_overview, live, shared_overview
 from django_jobs.admin.regions import Regions, Rights
 from django_jobs.conf import get_settings
 from django_jobs.models import Job
@@ -27,6 +30,9 @@ from django_jobs.overview import look
 from django_jobs.verdict import Level, Verdict, judge, verdict
 
 LABEL = "django_jobs"
+NEW = "new"
+"""Asked by a page that was shown before there was anything."""
+
 UNAVAILABLE = 503
 
 
@@ -44,14 +50,34 @@ class Dashboard:
             return self._plain_page(request)
         seen = look(get_settings().DATABASE, clock.now())
         request.current_app = self._site.name
+        again = self._address("django_jobs_live") + (f"?{NEW}=1" if seen.is_new else "")
         context = {
             **self._site.each_context(request),
             "title": _("Jobs"),
             "subtitle": None,
             "app_label": LABEL,
+            "live": live(again),
             **Regions(seen, judge(seen), rights, self._site.name).as_values(),
         }
         return TemplateResponse(request, "admin/django_jobs/dashboard.html", context)
+
+    @method_decorator(login_not_required)
+    @method_decorator(never_cache)
+    @method_decorator(require_safe)
+    def live(self, request: HttpRequest) -> HttpResponse:
+        """Return the regions anew, for htmx to put into the page."""
+        if not self._site.has_permission(request):
+            return self._to_login()
+        rights = Rights(self._site, request)
+        if not rights.may_view(Job):
+            raise PermissionDenied
+        seen = shared_overview()
+        if NEW in request.GET and not seen.is_new:
+            return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+        request.current_app = self._site.name
+        values = Regions(seen, judge(seen), rights, self._site.name).as_values()
+        context = {**values, "oob": mark_safe(' hx-swap-oob="true"')}
+        return TemplateResponse(request, "admin/django_jobs/dashboard/live.html", context)
 
     @method_decorator(require_POST)
     @transaction.non_atomic_requests(using=get_settings().DATABASE)
@@ -65,9 +91,10 @@ class Dashboard:
         pressed = press(verb, request.POST, request.user.get_username())
         if pressed.log:
             _record(request, model, pressed)
+            forget_overview()
         level = messages.SUCCESS if pressed.log else messages.WARNING
         messages.add_message(request, level, pressed.text)
-        return HttpResponseRedirect(self._address())
+        return HttpResponseRedirect(self._address("app_list", app_label=LABEL))
 
     @method_decorator(login_not_required)
     @method_decorator(never_cache)
@@ -89,9 +116,15 @@ class Dashboard:
             raise PermissionDenied
         return self._site.app_index(request, LABEL)
 
-    def _address(self) -> str:
-        kwargs = {"app_label": LABEL}
-        return reverse("admin:app_list", kwargs=kwargs, current_app=self._site.name)
+    def _to_login(self) -> HttpResponse:
+        """Send the whole page to the login: htmx would put a plain redirect's into a region."""
+        query = urlencode({"next": self._address("app_list", app_label=LABEL)})
+        return HttpResponse(
+            status=204, headers={"HX-Redirect": f"{self._address('login')}?{query}"}
+        )
+
+    def _address(self, name: str, **kwargs: str) -> str:
+        return reverse(f"admin:{name}", kwargs=kwargs, current_app=self._site.name)
 
 
 def _record(request: HttpRequest, model: Any, pressed: Pressed) -> None:

@@ -104,6 +104,7 @@ def _pages(site: Any, prefix: str) -> Iterator[Pattern]:
         {"app_label": LABEL},
         name="app_list",
     )
+    yield path(f"{prefix}/live/", dashboard.live, name="django_jobs_live")
     yield path(f"{prefix}/health.json", dashboard.health, name="django_jobs_health")
     yield path(f"{prefix}/do/<str:verb>/", site.admin_view(dashboard.act), name="django_jobs_act")
 
