@@ -27,6 +27,7 @@ MOST_CLAIMS = 1_000
 MOST_GROUPS = 10
 NEWEST = 6
 NEXT = 10
+LONGEST_RETENTION = 100 * 365
 RECENT = timedelta(minutes=15)
 TREND = 8
 """So many spans of 15 minutes make the trend of an error."""
@@ -162,7 +163,7 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
     """Return what is ready, scheduled, waiting, and kept too long, counted in one query."""
     jobs, most = Job.objects.using(alias).order_by(), summary.CAP + 1
     later = jobs.filter(state__in=[State.SCHEDULED, State.WAITING]).order_by("run_at")[:most]
-    limit = now - timedelta(days=get_settings().RETENTION_FAILED + 1)
+    limit = now - timedelta(days=min(get_settings().RETENTION_FAILED, LONGEST_RETENTION) + 1)
     old = jobs.filter(state=State.FAILED, finished_at__lt=limit)
     scheduled = Q(state=State.SCHEDULED)
     found = later.aggregate(

@@ -215,6 +215,13 @@ def test_failures_beyond_their_time_say_that_nobody_cleans_up(days, said):
         assert problem().text.startswith("1 failed jobs are older than RETENTION_FAILED (30 days)")
 
 
+def test_failures_that_are_kept_for_ever_are_no_problem(settings):
+    settings.DJANGO_JOBS = {"RETENTION_FAILED": 10.0**12}
+    WorkerFactory()
+    failing(1, finished_at=ago(days=4000))
+    assert rules() == []
+
+
 def test_what_is_bad_comes_before_what_may_become_bad():
     WorkerFactory(queues=["mail"])
     waiting("mail")

@@ -6,6 +6,7 @@ from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 
 from django_jobs import clock, operations
 from django_jobs.admin.base import RecordAdmin, moment
@@ -137,6 +138,13 @@ class JobAdmin(RecordAdmin):
         """Everything is to read only."""
         return self.get_fields(request, obj)
 
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Return the facts, and before them what people come for."""
+        facts = self.get_fields(request, obj)
+        rest = [name for name in facts if name != "why"]
+        why = [("Why is it not running?", {"fields": ["why"]})] if "why" in facts else []
+        return [*why, (None, {"fields": rest})]
+
     @admin.display(description="job")
     def title(self, job: Job) -> str:
         """The function's name and the job's number."""
@@ -179,11 +187,11 @@ class JobAdmin(RecordAdmin):
         found = JobProgress.objects.using(job._state.db).filter(pk=job.pk).first()  # noqa: SLF001 - Django's documented place of the alias
         return f"{found} {found.note}".strip() if found else "–"
 
-    @admin.display(description="Why is it not running?")
+    @admin.display(description="reasons")
     def why(self, job: Job) -> str:
         """The reasons, with what to do about each."""
-        lines = ((f"{reason.text} {reason.advice}".strip(),) for reason in reasons(job))
-        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}</li>", lines))
+        lines = ((line,) for item in reasons(job) for line in (item.text, item.advice) if line)
+        return format_html_join(mark_safe("<br>"), "{}", lines)
 
     @admin.display(description="steps")
     def steps(self, job: Job) -> str:

@@ -84,7 +84,6 @@ class Regions:
                 "view_workers": rights.may_view(Worker),
                 "view_schedules": rights.may_view(Schedule),
             },
-            "seen": seen.now.isoformat(),
             "now": seen.now,
             "is_new": seen.is_new,
         }
@@ -135,7 +134,9 @@ class Regions:
 
     @property
     def _as_of(self) -> str:
-        return self._seen.now.isoformat()
+        """Up to when failures were seen: the database's clock may be ahead of ours."""
+        newest = [failure.finished_at for failure in self._seen.newest]
+        return max(self._seen.now, *newest).isoformat() if newest else self._seen.now.isoformat()
 
     def _link(self, problem: Problem) -> str:
         """Return the address of the page on which a problem is seen."""

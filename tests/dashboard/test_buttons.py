@@ -1,3 +1,5 @@
+import html
+import re
 from datetime import timedelta
 
 import pytest
@@ -9,7 +11,7 @@ from django_jobs.admin import pressing
 from django_jobs.models import Job
 from django_jobs.states import State
 from tests.conftest import NOON
-from tests.dashboard.pages import failing, press, shown
+from tests.dashboard.pages import failing, press, raw, shown
 from tests.factories import JobFactory, QueueFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
@@ -69,6 +71,14 @@ def test_all_of_one_error_that_the_page_had_seen_are_retried(admin_client):
     assert (entry.object_id, entry.object_repr) == (None, "error aaaa")
     assert entry.get_change_message() == "3 retried on the dashboard"
     assert admin_client.get("/admin/").status_code == 200
+
+
+def test_failures_by_a_clock_that_is_ahead_are_retried_too(admin_client):
+    failing(2, finished_at=NOON + timedelta(seconds=5))
+    QueueFactory()
+    [seen] = set(re.findall(r'name="seen" value="([^"]+)"', raw(admin_client)))
+    messages = press(admin_client, "retry-all", fingerprint="aaaa", seen=html.unescape(seen))
+    assert messages == ["2 jobs retried."]
 
 
 def test_of_very_many_the_oldest_are_retried_and_the_rest_is_told(admin_client, monkeypatch):

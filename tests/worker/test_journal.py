@@ -56,17 +56,17 @@ def end(outcome=None, number=1, *, fenced=False, result="", **changes):
         (
             end(Raised(ERROR), attempt=4),
             "ERROR",
-            "add #1 failed after 4 attempts: NoStock: no shoes  /admin/django_jobs/job/1/change/",
+            "add #1 failed after 4 attempts: NoStock: no shoes  /admin/jobs/job/1/change/",
         ),
         (
             end(Raised(ERROR), number=3),
             "ERROR",
-            "add #3 failed after 1 attempt: NoStock: no shoes  /admin/django_jobs/job/3/change/",
+            "add #3 failed after 1 attempt: NoStock: no shoes  /admin/jobs/job/3/change/",
         ),
         (
             end(TimedOut(ERROR)),
             "ERROR",
-            "add #1 failed after 1 attempt: NoStock: no shoes  /admin/django_jobs/job/1/change/",
+            "add #1 failed after 1 attempt: NoStock: no shoes  /admin/jobs/job/1/change/",
         ),
         (end(Snoozed(Later(90))), "INFO", "add #1 snoozed, runs again in 90 s"),
         (end(Stopped("sold out")), "INFO", "add #1 cancelled: sold out"),
@@ -106,7 +106,7 @@ def test_without_a_page_in_the_admin_a_failure_names_none(urls, said, settings):
 def test_the_page_of_a_failed_job_stands_under_the_projects_script_name(said, settings):
     settings.FORCE_SCRIPT_NAME = "/shop1/"
     log(end(Raised(ERROR), number=7))
-    assert said()[0].endswith("  /shop1/admin/django_jobs/job/7/change/")
+    assert said()[0].endswith("  /shop1/admin/jobs/job/7/change/")
 
 
 @pytest.mark.usefixtures("addresses_anew")
