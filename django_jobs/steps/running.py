@@ -81,7 +81,8 @@ class Steps:
         `transaction.atomic()`, for a wrong name and after 1,000 steps.
         """
         if self._hold is None:
-            return function(*args, **kwargs)
+            with inside(self.places.next(name)):
+                return function(*args, **kwargs)
         place = self._enter(name)
         if place.is_done:
             return cast("T", place.result)
@@ -106,7 +107,8 @@ class Steps:
         on SQLite the only one there is, as long as it runs: keep it short, and do nothing outside.
         """
         if self._hold is None:
-            with transaction.atomic(using=get_settings().DATABASE):
+            key, alias = self.places.next(name), get_settings().DATABASE
+            with transaction.atomic(using=alias), inside(key):
                 return function(*args, **kwargs)
         place = self._enter(name)
         if place.is_done:
@@ -154,7 +156,8 @@ class Steps:
     ) -> Any:
         """Do what `run` does in an async job; awaits what the function returns, if it can."""
         if self._hold is None:
-            return await _awaited(function(*args, **kwargs))
+            with inside(self.places.next(name)):
+                return await _awaited(function(*args, **kwargs))
         with self._under_way_here():
             place = await sync_to_async(self._enter)(name)
             if place.is_done:
