@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from django_jobs.models import JobStep
 from example_project.shop.management.commands import demo
 from example_project.shop.models import Campaign, Customer, SentMail
 
@@ -71,6 +72,7 @@ def status_of(url):
 def test_once_mails_forty_customers_imports_a_file_and_writes_two_reports(environment, tmp_path):
     done = run_demo(environment, "--once")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "40 recipients in 2 parts" in done.stdout
     assert "40 mails in the outbox for 40 recipients" in done.stdout
     assert "2 of them after a retry" in done.stdout
     assert "2000 added, 0 renamed, 0 known before, 7 bad" in done.stdout
@@ -81,7 +83,8 @@ def test_once_mails_forty_customers_imports_a_file_and_writes_two_reports(enviro
     assert len(list(tmp_path.glob("outbox/campaign-*/*.eml"))) == 40
     assert len(list(tmp_path.glob("outbox/nightly-report-*/*.eml"))) == 1
     assert SentMail.objects.count() == 40
-    assert SentMail.objects.filter(attempt=2).count() == 2
+    assert JobStep.objects.filter(key__startswith="send-to-").count() == 40
+    assert JobStep.objects.filter(attempts=2).count() == 2
     assert not processes_of(tmp_path)
 
 
