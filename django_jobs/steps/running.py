@@ -33,7 +33,8 @@ class Running(Recorder):
         `transaction.atomic()`, for a wrong name and after 1,000 steps.
         """
         if self._hold is None:
-            return function(*args, **kwargs)
+            with inside(self.places.next(name)):
+                return function(*args, **kwargs)
         place = self._enter(name)
         if place.is_done:
             return cast("T", place.result)
@@ -58,7 +59,8 @@ class Running(Recorder):
         on SQLite the only one there is, as long as it runs: keep it short, and do nothing outside.
         """
         if self._hold is None:
-            with transaction.atomic(using=get_settings().DATABASE):
+            key, alias = self.places.next(name), get_settings().DATABASE
+            with transaction.atomic(using=alias), inside(key):
                 return function(*args, **kwargs)
         place = self._enter(name)
         if place.is_done:
@@ -90,7 +92,8 @@ class Running(Recorder):
     ) -> Any:
         """Do what `run` does in an async job; awaits what the function returns, if it can."""
         if self._hold is None:
-            return await _awaited(function(*args, **kwargs))
+            with inside(self.places.next(name)):
+                return await _awaited(function(*args, **kwargs))
         with self._under_way_here():
             place = await sync_to_async(self._enter)(name)
             if place.is_done:
