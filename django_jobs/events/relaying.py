@@ -18,7 +18,7 @@ from django_jobs.display import masked_arguments
 from django_jobs.engines.base import Engine, NewJob
 from django_jobs.engines.events import Delivery, End, Pending
 from django_jobs.enqueueing import insert
-from django_jobs.events.sending import jobs_for
+from django_jobs.events.sending import ids_of, jobs_for
 from django_jobs.exceptions import ArgumentsTooLarge
 from django_jobs.serializers import dump_result
 from django_jobs.states import State
@@ -117,8 +117,7 @@ class Relay:
             # A job that hears of the ends of all others would, failing, start itself for ever.
             fit = [pair for pair in triggers if end and _may_hear(pair[0], end.name in nosy)]
             jobs = _jobs_after(event, end, fit) if end and fit else []
-            written = insert(engine, jobs) if jobs else []
-            engine.note_started(event.id, [inserted.job_id for inserted in written])
+            engine.note_started(event.id, ids_of(insert(engine, jobs)))
             queues |= {job.queue for job in jobs}
         return queues
 
