@@ -40,7 +40,7 @@ class Running(Recorder):
             return cast("T", place.result)
         began = clock.monotonic()
         try:
-            with self._engine.kept(), inside(place.key):
+            with self._engine.kept(), inside(place.key, place.attempts + 1):
                 result = function(*args, **kwargs)
             record = self._done(place, result, began)
         except (Snooze, Cancel):
@@ -68,7 +68,10 @@ class Running(Recorder):
         began = clock.monotonic()
         try:
             # Not the engine's transaction(): its session settings are not for the project's queries.
-            with transaction.atomic(using=get_settings().DATABASE), inside(place.key):
+            with (
+                transaction.atomic(using=get_settings().DATABASE),
+                inside(place.key, place.attempts + 1),
+            ):
                 result = function(*args, **kwargs)
                 record = self._done(place, result, began)
                 self._write(record)
@@ -129,7 +132,7 @@ class Running(Recorder):
     @asynccontextmanager
     async def _kept_inside(self, place: Place) -> AsyncIterator[None]:
         async with self._kept():
-            with inside(place.key):
+            with inside(place.key, place.attempts + 1):
                 yield
 
     @asynccontextmanager

@@ -372,3 +372,22 @@ def test_a_test_that_wants_errors_gets_that_of_a_step(run, calls):
     with pytest.raises(RuntimeError, match="one is down"):
         run_jobs(raise_errors=True)
     assert steps() == {"one": "retrying"}
+
+
+def test_a_step_knows_how_often_it_was_called(run, calls, frozen_clock):
+    calls.failures = {"two": 1}
+    seen = []
+
+    def body(context: JobContext) -> None:
+        def note(name):
+            seen.append((name, context.step.attempt, context.attempt))
+            calls(name)
+
+        context.step.run("one", note, "one")
+        context.step.atomic("two", note, "two")
+        seen.append(("outside", context.step.attempt))
+
+    run(body)
+    frozen_clock.advance(timedelta(minutes=1))
+    run_jobs()
+    assert seen == [("one", 1, 1), ("two", 1, 1), ("two", 2, 1), ("outside", 0)]
