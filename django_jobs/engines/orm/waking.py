@@ -57,8 +57,9 @@ class Waking(Ends):
         if not parents:
             return Below()
         rows = self.jobs.filter(pk__in=sorted(parents), state__in=sorted(IDLE)).order_by("pk")
-        jobs = self.free(rows).in_bulk()
-        self._cancel(set(jobs), jobs, self.at(now))
+        with self.transaction():
+            jobs = self.free(rows).in_bulk()
+            self._cancel(set(jobs), jobs, self.at(now))
         over = parents.keys() if len(parents) >= PAGE else parents.keys() - jobs.keys()
         left = frozenset(parents[pk] for pk in over)
         return Below(frozenset(job.queue for job in jobs.values()), left)
