@@ -157,9 +157,10 @@ class Relay:
             # A job that hears of the ends of all others would, failing, start itself for ever.
             fit = [pair for pair in triggers if end and _may_hear(pair[0], end.name in nosy)]
             jobs = _jobs_after(event, end, fit) if end and fit else []
-            written = insert(engine, jobs) if jobs else []
-            engine.note_started(event.id, [inserted.job_id for inserted in written])
-            queues |= {job.queue for job in jobs}
+            if jobs:
+                written = insert(engine, jobs)
+                engine.note_started(event.id, [inserted.job_id for inserted in written])
+                queues |= {job.queue for job in jobs}
         return queues
 
 
