@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from django_jobs.batches import Batch, Flow
     from django_jobs.context import JobContext
     from django_jobs.declarations import cron, every
     from django_jobs.definitions import job
@@ -29,8 +30,10 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "Backoff": "retries",
+    "Batch": "batches",
     "Cancel": "exceptions",
     "Event": "subscriptions",
+    "Flow": "batches",
     "JobContext": "context",
     "JobError": "exceptions",
     "NonRetriable": "exceptions",
@@ -52,8 +55,10 @@ _PLACES = {
 
 __all__ = [
     "Backoff",
+    "Batch",
     "Cancel",
     "Event",
+    "Flow",
     "JobContext",
     "JobError",
     "NonRetriable",

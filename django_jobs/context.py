@@ -1,7 +1,8 @@
 """What a running job knows about itself, and what it may say: progress, log lines, "shall I stop?".
 
-A context lives in memory. It touches no database: the worker's own threads collect what a
-job reports and write it, so that a job never waits for its own progress bar.
+A context lives in memory. It touches no database, but for `step` and `children()`: the worker's
+own threads collect what a job reports and write it, so that a job never waits for its own progress
+bar.
 """
 
 import threading
@@ -12,7 +13,10 @@ from enum import IntEnum
 from functools import cached_property
 from uuid import uuid4
 
+from asgiref.sync import sync_to_async
+
 from django_jobs import clock
+from django_jobs.batches import Child, children_of
 from django_jobs.masking import mask_text
 from django_jobs.serializers import clean_text
 from django_jobs.steps import Steps, current_step
@@ -106,6 +110,18 @@ class JobContext:
     def secrets(self) -> frozenset[str]:
         """The texts to mask. Found when they are first needed: most jobs never need them."""
         return self.find_secrets()
+
+    def children(self) -> list[Child]:
+        """Return the children of a flow whose parent this job is, in the order they were added.
+
+        Each has `job_id`, `name`, `state`, `result` and `error`. Empty for every other job, and
+        outside a worker.
+        """
+        return [] if self.job_id is None else children_of(self.job_id)
+
+    async def achildren(self) -> list[Child]:
+        """Do what `children` does in an async job."""
+        return await sync_to_async(self.children)()
 
     def should_stop(self) -> bool:
         """Say whether the job ought to end now; ask it between two units of work.

@@ -128,8 +128,7 @@ def enqueue_one(
     definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> JobHandle[Any]:
     """Write one job of `definition`."""
-    _check_place(definition)
-    return _write([new_job(definition, args, kwargs)])[0]
+    return _write([checked_job(definition, args, kwargs)])[0]
 
 
 aenqueue_one = sync_to_async(enqueue_one)
@@ -138,13 +137,7 @@ aenqueue_one = sync_to_async(enqueue_one)
 
 def enqueue_all(definition: "Definition", calls: Iterable[Call]) -> list[JobHandle[Any]]:
     """Write a job of `definition` per call, all or none."""
-    _check_place(definition)
-    jobs = []
-    for number, call in enumerate(calls):
-        try:
-            jobs.append(new_job(definition, *_split(call)))
-        except (TypeError, ValueError) as problem:
-            raise type(problem)(f"Call {number}: {problem}") from None
+    jobs = checked_jobs(definition, calls)
     return _write(jobs) if jobs else []
 
 
@@ -165,6 +158,26 @@ def resolve(definition: Any) -> "Definition":
             "Put @job above it, or call it directly."
         )
     raise NotAJob(f"enqueue() takes a job or the name of one, not {definition!r}.")
+
+
+def checked_job(
+    definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> NewJob:
+    """Return the job of a call that somebody enqueues; raises as `enqueue` does."""
+    _check_place(definition)
+    return new_job(definition, args, kwargs)
+
+
+def checked_jobs(definition: "Definition", calls: Iterable[Call]) -> list[NewJob]:
+    """Return the job of each call that somebody enqueues; raises as `enqueue_many` does."""
+    _check_place(definition)
+    jobs = []
+    for number, call in enumerate(calls):
+        try:
+            jobs.append(new_job(definition, *_split(call)))
+        except (TypeError, ValueError) as problem:
+            raise type(problem)(f"Call {number}: {problem}") from None
+    return jobs
 
 
 def _check_place(definition: "Definition") -> None:
@@ -278,14 +291,20 @@ def first_state(later: Later | None) -> State | None:
 def _write(jobs: Sequence[NewJob]) -> list[JobHandle[Any]]:
     alias = get_settings().DATABASE
     handles: list[JobHandle[Any]] = [JobHandle(job.name, first_state(job.later)) for job in jobs]
-    if alias != DEFAULT_DB_ALIAS and connections[DEFAULT_DB_ALIAS].in_atomic_block:
-        transaction.on_commit(partial(_insert, alias, jobs, handles))
+    if is_elsewhere(alias):
+        transaction.on_commit(partial(insert_for, alias, jobs, handles))
     else:
-        _insert(alias, jobs, handles)
+        insert_for(alias, jobs, handles)
     return handles
 
 
-def _insert(alias: str, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
+def is_elsewhere(alias: str) -> bool:
+    """Say whether the caller has a transaction open that jobs in `alias` cannot join."""
+    return alias != DEFAULT_DB_ALIAS and connections[DEFAULT_DB_ALIAS].in_atomic_block
+
+
+def insert_for(alias: str, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
+    """Write jobs on the caller's connection, and fill their handles; announce and signal them."""
     _insert_on(get_engine(alias), jobs, handles)
 
 

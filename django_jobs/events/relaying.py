@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError
 
 from django_jobs import clock, registry
 from django_jobs.announcements import hurry
+from django_jobs.batches import repair, settle
 from django_jobs.display import masked_arguments
 from django_jobs.engines.base import Engine, NewJob
 from django_jobs.engines.events import Delivery, End, Pending
@@ -21,8 +22,8 @@ from django_jobs.enqueueing import insert
 from django_jobs.events.sending import ids_of, jobs_for
 from django_jobs.exceptions import ArgumentsTooLarge
 from django_jobs.serializers import dump_result
-from django_jobs.states import State
-from django_jobs.subscriptions import SYSTEM, Event, Trigger
+from django_jobs.states import FINAL, State
+from django_jobs.subscriptions import JOB, SYSTEM, Event, Trigger
 
 logger = logging.getLogger("django_jobs")
 
@@ -30,78 +31,118 @@ PAGE = 100
 PATIENCE = timedelta(minutes=1)
 """How old a wait is before somebody looks whether its event was forgotten."""
 
+MOST_PASSED_OVER = 50
+"""Pages of events, all of them held up by somebody's locks, that one turn passes over."""
+
+WINDOW = 10_000
+"""Jobs in batches that are looked at in one repair."""
+
 AWAY = (OperationalError, InterfaceError)
 WITHOUT_LIMIT = 2**62
 
 
 @dataclass(frozen=True, slots=True)
 class HandedOut:
-    """What one turn did: the queues that have work now, and whether to look again at once."""
+    """What one turn did: queues with work, events taken, and whether to look again at once.
+
+    `last`: the number of the newest event among them. `stuck`: a full page, nothing of it done.
+    """
 
     queues: frozenset[str] = frozenset()
+    count: int = 0
     more: bool = False
+    last: int = 0
+    stuck: bool = False
 
 
 class Relay:
-    """Hands events out, a page at a time."""
+    """Hands events out, a page at a time. Remembers how far it has looked for forgotten ends."""
+
+    def __init__(self) -> None:
+        self._member = 0
 
     def run(self, engine: Engine) -> HandedOut:
         """Hand out the oldest events, all in one transaction; one that fails stops no other."""
         try:
-            return self._hand_out(engine, PAGE)
+            return self._next(engine)
         except AWAY:
             raise
         except Exception:  # noqa: BLE001 - they are taken one by one, and the bad one is named
             return self._one_by_one(engine)
 
     def repair(self, engine: Engine) -> int:
-        """Tell again of ended jobs that somebody waits for in vain; return how many."""
-        return engine.forgotten_ends(engine.at(clock.now_or_none()) - PATIENCE, PAGE)
+        """Tell again of ended jobs that somebody waits for in vain; return how many.
+
+        Finishes batches, too, that ought to have finished.
+        """
+        now = engine.at(clock.now_or_none())
+        repair(engine, PAGE, now)
+        told, self._member = engine.forgotten_members(self._member, WINDOW)
+        return told + engine.forgotten_ends(now - PATIENCE, PAGE)
+
+    def _next(self, engine: Engine) -> HandedOut:
+        """Hand out the oldest page of which anything can be done."""
+        done = self._hand_out(engine, PAGE)
+        for _ in range(MOST_PASSED_OVER):
+            if not done.stuck:
+                break
+            done = self._hand_out(engine, PAGE, done.last)
+        return done
 
     def _one_by_one(self, engine: Engine) -> HandedOut:
         queues: set[str] = set()
-        taken = 0
+        taken = last = 0
         while taken < PAGE:
             taken += 1
             try:
-                done = self._hand_out(engine, 1)
+                done = self._hand_out(engine, 1, last)
             except AWAY:
                 raise
             except Exception as problem:  # noqa: BLE001 - said, and kept with the event
-                self._give_up(engine, problem)
+                self._give_up(engine, problem, last)
                 continue
             queues |= done.queues
-            if not done.more:
+            last = done.last
+            if not done.count:
                 break
-        return HandedOut(frozenset(queues), more=taken == PAGE)
+        return HandedOut(frozenset(queues), taken, more=taken == PAGE)
 
-    def _give_up(self, engine: Engine, problem: Exception) -> None:
+    def _give_up(self, engine: Engine, problem: Exception, after: int) -> None:
         now = clock.now_or_none()
         with engine.transaction():
-            for event in engine.take_events(1):
+            for event in engine.take_events(1, after):
                 reason = f"{type(problem).__name__}: {problem}"
                 logger.error("Event %s #%d is not handed out. %s", event.name, event.id, reason)
                 engine.give_up(event.id, reason, now)
 
-    def _hand_out(self, engine: Engine, limit: int) -> HandedOut:
+    def _hand_out(self, engine: Engine, limit: int, after: int = 0) -> HandedOut:
         now = clock.now_or_none()
         with engine.undoable():
-            events = engine.take_events(limit)
+            events = engine.take_events(limit, after)
             if not events:
                 return HandedOut()
             ends = engine.ends_of([event.job_id for event in events if event.job_id])
             queues = self._start_listeners(engine, events, ends)
-            queues |= engine.cancel_below(
+            below = engine.cancel_below(
                 [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
             )
             engine.forget_cancellations(list(ends))
+            settled = settle(engine, _states(events, ends), ends, now)
             woken = engine.wake([_delivery(event, ends) for event in events], now)
-            engine.put_away(woken.done, now)
+            left = below.left | settled.busy
+            done = [event.id for event in events if event.job_id not in left]
+            done = [event_id for event_id in done if event_id in woken.done]
+            engine.put_away(done, now)
             if woken.asked_to_stop:
                 hurry(engine.connection)
-        # Whatever was done may have made the next event: the end of a child that was cancelled.
-        more = bool(woken.done or woken.ended)
-        return HandedOut(frozenset(queues | woken.queues), more)
+        return HandedOut(
+            frozenset(queues | woken.queues | below.queues | settled.queues),
+            len(events),
+            # Whatever was done may have made the next event: the end of a child, for instance.
+            more=bool(done or woken.ended or below.queues or settled.told),
+            last=events[-1].id,
+            stuck=len(events) == limit and not done,
+        )
 
     def _start_listeners(
         self, engine: Engine, events: Iterable[Pending], ends: dict[int, End]
@@ -117,9 +158,21 @@ class Relay:
             # A job that hears of the ends of all others would, failing, start itself for ever.
             fit = [pair for pair in triggers if end and _may_hear(pair[0], end.name in nosy)]
             jobs = _jobs_after(event, end, fit) if end and fit else []
-            engine.note_started(event.id, ids_of(insert(engine, jobs)))
-            queues |= {job.queue for job in jobs}
+            if jobs:
+                engine.note_started(event.id, ids_of(insert(engine, jobs)))
+                queues |= {job.queue for job in jobs}
         return queues
+
+
+def _states(events: Iterable[Pending], ends: dict[int, End]) -> dict[int, State]:
+    """Return how these jobs have ended, those left out that have been retried meanwhile."""
+    states = {}
+    for event in events:
+        if event.job_id is not None:
+            end = ends.get(event.job_id)
+            told = State(event.name.removeprefix(JOB).upper())
+            states[event.job_id] = end.state if end else told  # of a deleted job
+    return {job_id: state for job_id, state in states.items() if state in FINAL}
 
 
 def _jobs_after(event: Pending, end: End, triggers: list[tuple[Trigger, Any]]) -> list[NewJob]:

@@ -37,6 +37,7 @@ class Pruner(Service):
         failed_before = now - timedelta(days=settings.RETENTION_FAILED)
         events_before = now - timedelta(days=settings.RETENTION_EVENTS)
         engine.prune_events(events_before, now - KEYS_KEPT, PAGE)
+        engine.prune_batches(min(successful_before, failed_before), PAGE)
         ticks = self._prune_ticks(engine, now - timedelta(days=settings.RETENTION_TICKS))
         count, when_done = (ticks, WHEN_MUCH) if ticks >= PAGE else (0, WHEN_DONE)
         for _ in range(PAGES):

@@ -10,15 +10,31 @@ import time
 from pathlib import Path
 
 from django_jobs import JobContext, job
+from django_jobs.engines.orm.settling import Settling
 from django_jobs.engines.orm.ticking import TickVerbs
 from django_jobs.models import Queue
+from django_jobs.states import State
 from tests.crash.conditions import until
 from tests.crash.gaps import GAPS
 from tests.crash.ledger import VARIABLE, Ledger, note
 
 FOREVER = 600.0
 DIE_IN_TICK = "die-in-tick"
-"""A file beside the ledger: a worker that starts meanwhile dies in its first tick, before the commit."""
+DIE_IN_BATCH = "die-in-batch"
+"""Files beside the ledger: a worker that starts meanwhile dies in its first tick, or when it finishes
+its first batch, before the commit."""
+
+
+def _dying_in_batch(write):
+    def finish_batches(self, batch_ids, now=None):
+        write(self, batch_ids, now)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return finish_batches
+
+
+def _is_to_die(place):
+    return VARIABLE in os.environ and Path(os.environ[VARIABLE]).with_name(place).exists()
 
 
 def _dying(write):
@@ -30,8 +46,10 @@ def _dying(write):
     return tick
 
 
-if VARIABLE in os.environ and Path(os.environ[VARIABLE]).with_name(DIE_IN_TICK).exists():
+if _is_to_die(DIE_IN_TICK):
     TickVerbs.tick = _dying(TickVerbs.tick)
+if _is_to_die(DIE_IN_BATCH):
+    Settling.finish_batches = _dying_in_batch(Settling.finish_batches)
 
 
 @job
@@ -40,6 +58,13 @@ def effect(context: JobContext, seconds: float = 0.0) -> None:
     note("begin", context.job_id, context.attempt)
     time.sleep(seconds)
     note("end", context.job_id, context.attempt)
+
+
+@job
+def gather(context: JobContext) -> None:
+    """Be the parent of a flow: note how many children have ended well when it runs."""
+    well = [child for child in context.children() if child.state == State.SUCCESSFUL]
+    note("begin", context.job_id, len(well))
 
 
 @job

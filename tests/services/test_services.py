@@ -6,7 +6,7 @@ import pytest
 
 from django_jobs import clock
 from django_jobs.engines import get_engine
-from django_jobs.models import Claim, Job, JobRun, Tick, Worker
+from django_jobs.models import Batch, Claim, Job, JobRun, Tick, Worker
 from django_jobs.services import (
     Promoter,
     Pruner,
@@ -124,6 +124,16 @@ def test_pruning_deletes_what_is_older_than_its_retention(engine):
     Pruner().attend(engine)
     assert set(Job.objects.values_list("pk", flat=True)) == kept
     assert not JobRun.objects.filter(job__in=gone).exists()
+
+
+def test_old_batches_go_with_the_jobs_that_are_kept_longest(engine):
+    days = timedelta(days=1)
+    ages = {"old": 31, "kept": 29}
+    for name, age in ages.items():
+        batch_id = engine.open_batch(name)
+        engine.finish_batches([batch_id], clock.now() - age * days)
+    Pruner().attend(engine)
+    assert [row.name for row in Batch.objects.all()] == ["kept"]
 
 
 def test_pruning_takes_its_time_where_nothing_is_old(engine, frozen_clock, monkeypatch):

@@ -9,17 +9,18 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import product
 
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
+from django_jobs.engines.batches import Below
 from django_jobs.engines.events import Delivery, Pending, Woken
 from django_jobs.engines.orm.ends import Ended, Ends
 from django_jobs.engines.orm.eventing import name_for
-from django_jobs.models import Event, Job, JobStep, Wait
+from django_jobs.models import Batch, BatchJob, Event, Job, JobStep, Wait
 from django_jobs.states import IDLE, State, StepState
 from django_jobs.subscriptions import Match
 
 PAGE = 1000
-"""Waiting jobs that one call wakes at most."""
+"""Jobs that one call wakes, or cancels below their parents, at most."""
 
 
 class Waking(Ends):
@@ -50,15 +51,34 @@ class Waking(Ends):
         done = frozenset() if full else frozenset(by_event.keys() - left)
         return Woken(frozenset(queues), done, len(over), bool(asked))
 
-    def cancel_below(self, parent_ids: Collection[int], now: datetime | None = None) -> set[str]:
+    def cancel_below(self, parent_ids: Collection[int], now: datetime | None = None) -> Below:
         """Cancel the jobs for whose end these wait and which have not begun."""
-        now = self.at(now)
-        waits = Wait.objects.using(self.alias).filter(job_id__in=parent_ids)
-        children = waits.filter(child_id__isnull=False).values_list("child_id", flat=True)
-        rows = self.jobs.filter(pk__in=list(children), state__in=sorted(IDLE)).order_by("pk")
-        jobs = self.free(rows).in_bulk()
-        self._cancel(set(jobs), jobs, now)
-        return {job.queue for job in jobs.values()}
+        parents = self._parents_below(parent_ids)
+        if not parents:
+            return Below()
+        rows = self.jobs.filter(pk__in=sorted(parents), state__in=sorted(IDLE)).order_by("pk")
+        with self.transaction():
+            jobs = self.free(rows).in_bulk()
+            self._cancel(set(jobs), jobs, self.at(now))
+        over = parents.keys() if len(parents) >= PAGE else parents.keys() - jobs.keys()
+        left = frozenset(parents[pk] for pk in over)
+        return Below(frozenset(job.queue for job in jobs.values()), left)
+
+    def _parents_below(self, parent_ids: Collection[int]) -> dict[int, int]:
+        """Return a page of the jobs below these that have not begun, each with its parent."""
+        idle = self.jobs.filter(state__in=sorted(IDLE))
+        waits = Wait.objects.using(self.alias).filter(
+            Exists(idle.filter(pk=OuterRef("child_id"))), job_id__in=parent_ids
+        )
+        found = {child or 0: pk for child, pk in waits.values_list("child_id", "job_id")}
+        batches = Batch.objects.using(self.alias).filter(parent_id__in=parent_ids)
+        flows = dict(batches.values_list("pk", "parent_id"))
+        children = BatchJob.objects.using(self.alias).filter(
+            Exists(idle.filter(pk=OuterRef("job_id"))), batch_id__in=list(flows), state=""
+        )
+        for child, batch_id in children.values_list("job_id", "batch_id")[:PAGE]:
+            found[child] = flows[batch_id] or 0
+        return found
 
     def _waits_of(self, events: Iterable[Pending]) -> list[tuple[Wait, int]]:
         """Return what waits for `events`, each with the first event it can have."""
