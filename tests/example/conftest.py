@@ -2,6 +2,7 @@
 
 import os
 import threading
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
@@ -129,6 +130,7 @@ def server():
 def _files_of_the_test(settings, tmp_path):
     """Keep files in a folder of the test's own, and do not rest."""
     settings.MEDIA_ROOT = tmp_path / "files"
+    settings.ORDER_PATIENCE = timedelta(days=2)
     settings.IMPORT_PAUSE = settings.REPORT_PAUSE = 0
 
 
