@@ -43,10 +43,16 @@ def watch(model: Model, fields: Fields, tell: Tell) -> None:
     `fields` says which fields are compared in a save of all fields, or of these, and `None` when
     that save is of no interest. Whatever `tell` raises undoes the save. Fixtures are not watched.
     """
-    save_base, save_table = _own(model, "save_base"), _own(model, "_save_table")
+    ours = {"save_base": _watched(model, fields, tell), "_save_table": _noted(model)}
+    for name, function in ours.items():
+        setattr(model, name, function)
+
+
+def _watched(model: Model, fields: Fields, tell: Tell) -> Callable[..., None]:
+    save_base = _own(model, "save_base")
 
     @wraps(model.save_base)
-    def watched(
+    def saved(
         self: models.Model,
         raw: bool = False,  # noqa: FBT001, FBT002 - Django's signature
         force_insert: Any = False,  # noqa: FBT002
@@ -67,10 +73,17 @@ def watch(model: Model, fields: Fields, tell: Tell) -> None:
             if save.told is not None:
                 tell(model, self, using, save.told)
 
-    @wraps(getattr(model, "_save_table"))  # noqa: B009 - mypy knows only what is public
+    return saved
+
+
+def _noted(model: Model) -> Callable[..., bool]:
+    name = "_save_table"
+    save_table = _own(model, name)
+
+    @wraps(getattr(model, name))
     def written(
         self: models.Model,
-        raw: bool = False,  # noqa: FBT001, FBT002
+        raw: bool = False,  # noqa: FBT001, FBT002 - Django's signature
         cls: Any = None,
         *rest: Any,
         **named: Any,
@@ -84,8 +97,7 @@ def watch(model: Model, fields: Fields, tell: Tell) -> None:
             save.note(created=not updated)
         return updated
 
-    for name, function in (("save_base", watched), ("_save_table", written)):
-        setattr(model, name, function)
+    return written
 
 
 def find(

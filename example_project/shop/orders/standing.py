@@ -59,7 +59,7 @@ def in_words(span: timedelta) -> str:
     """Return a span as people say it, in seconds when it is short."""
     seconds = max(0, round(span.total_seconds()))
     if seconds < FEW_SECONDS:
-        return f"{seconds} s"
+        return f"{seconds}\xa0s"
     now = timezone.now()
     return timesince(now - span, now)
 
