@@ -37,3 +37,13 @@ class Voucher(models.Model):
 class Abstract(models.Model):
     class Meta:
         abstract = True
+
+
+class Seat(models.Model):
+    pk = models.CompositePrimaryKey("row", "number")
+    row = models.CharField(max_length=1)
+    number = models.IntegerField()
+    taken = models.BooleanField(default=False)
+    is_free = models.GeneratedField(
+        expression=models.Q(taken=False), output_field=models.BooleanField(), db_persist=True
+    )

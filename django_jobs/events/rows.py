@@ -162,12 +162,17 @@ class _Save(AbstractContextManager["_Save"]):
 
     def look(self) -> None:
         """Read what the row is now, once, before the first of its tables is written."""
-        if not self._looked and self.compared and self.pk is not None:
-            self._before = find(self.model, self.using, self.pk, self.compared, lock=True)
+        key = self.pk
+        is_set = None not in key if isinstance(key, tuple) else key is not None
+        if not self._looked and self.compared and is_set:
+            self._before = find(self.model, self.using, key, self.compared, lock=True)
         self._looked = True
 
     def note(self, *, created: bool) -> None:
-        """Note what the save has done; the database has the last word on it."""
+        """Note what the save has done; whether a value is another one is for the database to say.
+
+        The instance may hold an expression, or a number as text.
+        """
         self.told = Told(self.pk, created)
         before = self._before
         if created or before is None or not self._seems_changed(before):
@@ -180,16 +185,11 @@ class _Save(AbstractContextManager["_Save"]):
         }
 
     def _seems_changed(self, before: Row) -> bool:
+        columns: list[Any] = [self.model._meta.get_field(name) for name in self.compared]
         return any(
-            self._differs(self.model._meta.get_field(name), old)
-            for name, old in zip(self.compared, before, strict=True)
+            column.generated or self.instance.__dict__.get(column.attname) != old
+            for column, old in zip(columns, before, strict=True)
         )
-
-    def _differs(self, column: Any, old: Any) -> bool:
-        value = self.instance.__dict__.get(column.attname)
-        if column.generated or hasattr(value, "resolve_expression"):
-            return True  # only the database can tell
-        return bool(column.to_python(value) != old)
 
 
 _current: ContextVar[_Save | None] = ContextVar("django_jobs_save", default=None)

@@ -8,7 +8,7 @@ from django.db import models, transaction
 
 from django_jobs import emit_on
 from tests.events.sent import datas, names, told
-from tests.models import Gift, Purchase, QuickPurchase, Tag, Voucher
+from tests.models import Gift, Purchase, QuickPurchase, Seat, Tag, Voucher
 
 pytestmark = pytest.mark.django_db
 committing = pytest.mark.django_db(transaction=True)
@@ -133,6 +133,25 @@ def test_a_model_with_a_save_of_its_own_keeps_it(monkeypatch):
     voucher = Voucher.objects.create()
     assert saved == [voucher.pk]
     assert names() == ["voucher/new"]
+
+
+def test_a_key_of_several_columns_is_a_list():
+    emit_on(Seat, "seat/taken", created=True, changed="taken", deleted=True)
+    seat = Seat.objects.create(row="A", number=7)
+    seat.taken = True
+    seat.save()
+    seat.delete()
+    assert [data["pk"] for data in datas()] == [["A", 7]] * 3
+    assert datas()[1]["changed"] == {"taken": [False, True]}
+
+
+def test_a_column_that_the_database_fills_in_can_be_named():
+    emit_on(Seat, "seat/changed", changed="is_free")
+    seat = Seat.objects.create(row="A", number=7)
+    seat.save()
+    seat.taken = True
+    seat.save()
+    assert told() == [{"is_free": [True, False]}]
 
 
 # Deletions
