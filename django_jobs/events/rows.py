@@ -17,6 +17,7 @@ from typing import Any, Self
 from django.db import connections, models, router
 
 from django_jobs.engines import get_engine
+from django_jobs.serializers import clean_text
 
 Model = type[models.Model]
 Row = tuple[Any, ...]
@@ -120,7 +121,7 @@ def as_json(value: Any) -> Any:
     if isinstance(value, (list, tuple, dict)):
         text = json.dumps(value, default=str)
         return json.loads(text) if len(text) <= LONGEST else _cut(text)
-    return _cut(value.isoformat() if hasattr(value, "isoformat") else str(value))
+    return _cut(clean_text(value.isoformat() if hasattr(value, "isoformat") else str(value)))
 
 
 class _Save(AbstractContextManager["_Save"]):

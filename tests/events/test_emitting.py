@@ -10,6 +10,7 @@ from django.db.models.signals import post_save, pre_save
 from django_jobs import Event, emit_on
 from django_jobs.definitions import job
 from django_jobs.events import emitting
+from django_jobs.events.rows import as_json
 from django_jobs.exceptions import InvalidEvent
 from django_jobs.models import Job
 from django_jobs.testing import run_jobs
@@ -173,6 +174,21 @@ def test_values_that_json_does_not_have_are_told_as_text():
             "extra": [{}, {"a": [1, None, "x"]}],
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "told_as"),
+    [
+        ("a\0b\ud800", "a\N{REPLACEMENT CHARACTER}b?"),
+        (float("inf"), "inf"),
+        (-1.5, -1.5),
+        (timedelta(days=1), "1 day, 0:00:00"),
+        (["x" * 500], '["' + "x" * 497 + "…"),
+        ([Decimal("1.50"), {"at": None}], ["1.50", {"at": None}]),
+    ],
+)
+def test_what_no_database_of_events_could_hold_is_told_as_well_as_can_be(value, told_as):
+    assert as_json(value) == told_as
 
 
 def test_a_key_that_json_does_not_have_is_told_as_text():
