@@ -74,9 +74,9 @@ def _claim_all(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJo
 def _after_events(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJob]:
     """Hand out what was sent and what has ended; return the jobs that are ready by that."""
     relay = Relay()
-    while (done := relay.run(engine)).more:
+    while relay.run(engine).more:
         pass
-    return _claim_all(engine, queues) if done.count else []
+    return _claim_all(engine, queues)
 
 
 def _run_all(

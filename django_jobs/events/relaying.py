@@ -18,7 +18,7 @@ from django_jobs.display import masked_arguments
 from django_jobs.engines.base import Engine, NewJob
 from django_jobs.engines.events import Delivery, End, Pending
 from django_jobs.enqueueing import insert
-from django_jobs.events.sending import jobs_for
+from django_jobs.events.sending import ids_of, jobs_for
 from django_jobs.exceptions import ArgumentsTooLarge
 from django_jobs.serializers import dump_result
 from django_jobs.states import State
@@ -36,10 +36,9 @@ WITHOUT_LIMIT = 2**62
 
 @dataclass(frozen=True, slots=True)
 class HandedOut:
-    """What one turn did: queues with work, events taken, and whether there is more at once."""
+    """What one turn did: the queues that have work now, and whether to look again at once."""
 
     queues: frozenset[str] = frozenset()
-    count: int = 0
     more: bool = False
 
 
@@ -74,7 +73,7 @@ class Relay:
             queues |= done.queues
             if not done.more:
                 break
-        return HandedOut(frozenset(queues), taken, more=taken == PAGE)
+        return HandedOut(frozenset(queues), more=taken == PAGE)
 
     def _give_up(self, engine: Engine, problem: Exception) -> None:
         now = clock.now_or_none()
@@ -95,13 +94,14 @@ class Relay:
             queues |= engine.cancel_below(
                 [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
             )
+            engine.forget_cancellations(list(ends))
             woken = engine.wake([_delivery(event, ends) for event in events], now)
             engine.put_away(woken.done, now)
             if woken.asked_to_stop:
                 hurry(engine.connection)
-        unfinished = len(woken.done) < len(events)
-        more = bool(woken.ended and unfinished) or bool(woken.done and len(events) == limit)
-        return HandedOut(frozenset(queues | woken.queues), len(events), more)
+        # Whatever was done may have made the next event: the end of a child that was cancelled.
+        more = bool(woken.done or woken.ended)
+        return HandedOut(frozenset(queues | woken.queues), more)
 
     def _start_listeners(
         self, engine: Engine, events: Iterable[Pending], ends: dict[int, End]
@@ -117,8 +117,7 @@ class Relay:
             # A job that hears of the ends of all others would, failing, start itself for ever.
             fit = [pair for pair in triggers if end and _may_hear(pair[0], end.name in nosy)]
             jobs = _jobs_after(event, end, fit) if end and fit else []
-            written = insert(engine, jobs) if jobs else []
-            engine.note_started(event.id, [inserted.job_id for inserted in written])
+            engine.note_started(event.id, ids_of(insert(engine, jobs)))
             queues |= {job.queue for job in jobs}
         return queues
 
@@ -169,4 +168,5 @@ def _delivery(event: Pending, ends: dict[int, End]) -> Delivery:
     label = f"job #{end.job_id} ({end.name.rpartition('.')[2]})"
     if end.state is State.CANCELLED:
         return Delivery(event, None, "JobCancelled", f"{label} was cancelled")
-    return Delivery(event, None, "JobFailed", f"{label} failed: {end.error_type}: {end.error}")
+    problem = f"{end.error_type.rpartition('.')[2]}: {end.error}"
+    return Delivery(event, None, "JobFailed", f"{label} failed: {problem}")

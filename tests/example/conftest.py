@@ -36,6 +36,13 @@ def _mail_through_anymail(settings):
     settings.SHOP_OWNER = "The owner <owner@example.com>"
 
 
+@pytest.fixture(autouse=True)
+def _listening_shop(monkeypatch):
+    """Let the shop's jobs hear the events that they listen to."""
+    for name, triggers in quiet_shop.DEAF.items():
+        monkeypatch.setattr(registry.get(name), "on", triggers)
+
+
 @pytest.fixture
 def provider(shop, mailoutbox):
     """The mails that the provider took; the database's set-up makes a new list, so it is first."""

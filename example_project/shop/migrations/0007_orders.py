@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     """The table of the orders."""
 
     dependencies = [
-        ("shop", "0005_nightly"),
+        ("shop", "0006_parts"),
     ]
 
     operations = [
