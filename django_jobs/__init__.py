@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from django_jobs.declarations import cron, every
     from django_jobs.definitions import job
     from django_jobs.enqueueing import aenqueue, aenqueue_many, enqueue, enqueue_many
-    from django_jobs.events import asend_event, send_event
+    from django_jobs.events import asend_event, emit_on, send_event
     from django_jobs.exceptions import (
         Cancel,
         JobError,
@@ -45,6 +45,7 @@ _PLACES = {
     "aenqueue_many": "enqueueing",
     "asend_event": "events",
     "cron": "declarations",
+    "emit_on": "events",
     "enqueue": "enqueueing",
     "enqueue_many": "enqueueing",
     "every": "declarations",
@@ -70,6 +71,7 @@ __all__ = [
     "aenqueue_many",
     "asend_event",
     "cron",
+    "emit_on",
     "enqueue",
     "enqueue_many",
     "every",

@@ -70,6 +70,20 @@ def send_event(
     return handle
 
 
+def send_along(using: str, name: str, data: Mapping[str, Any]) -> None:
+    """Send an event with what the caller writes to the database `using`.
+
+    In its transaction where the jobs live there, too, and else when that has committed. Raises
+    what `send_event` raises, for wrong data at once.
+    """
+    event, alias = NewEvent(name, _as_text(name, data), None), get_settings().DATABASE
+    send = partial(_send, alias, event, dict(data), EventHandle(name))
+    if alias == using:
+        send()
+    else:
+        transaction.on_commit(send, using=using)
+
+
 asend_event = sync_to_async(send_event)
 """Do what `send_event` does, from async code."""
 

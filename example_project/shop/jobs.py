@@ -23,6 +23,7 @@ from example_project.shop.models import (
 )
 from example_project.shop.nightly import figures
 from example_project.shop.nightly import writing as nightly
+from example_project.shop.orders import jobs as orders  # noqa: F401 - declares events and a job
 from example_project.shop.reports import writing
 from example_project.shop.webhooks import sending
 

@@ -85,6 +85,7 @@ def test_once_mails_forty_customers_imports_a_file_and_writes_two_reports(enviro
     assert "2040 lines for 2040 customers" in done.stdout
     assert "at 02:00 every day (0 2 * * *, Europe/Paris)" in done.stdout
     assert "2 times; ticks: 2, reports: 1, mails to the owner: 1" in done.stdout
+    assert "ok   order never paid: given up, job successful, mails: reminder" in done.stdout
     assert "BAD" not in done.stdout
     assert len(list(tmp_path.glob("outbox/campaign-*/*.eml"))) == 40
     assert len(list(tmp_path.glob("outbox/nightly-report-*/*.eml"))) == 1

@@ -89,7 +89,7 @@ def test_a_page_without_templates_says_how_to_fill_the_shop(client, db):
 
 def test_the_first_page_leads_to_all_there_is_to_try(client, db):
     shown = client.get(reverse("shop:home")).content.decode()
-    for name in ("webhooks", "imports", "reports", "nightly"):
+    for name in ("orders", "webhooks", "imports", "reports", "nightly"):
         assert shown.count(f'href="{reverse(f"shop:{name}")}"') == 2
         assert client.get(reverse(f"shop:{name}")).status_code == 200
 
