@@ -133,8 +133,11 @@ class EventVerbs(ABC):
         """Return the oldest event that a step waits for and that was sent at `since` or later."""
 
     @abstractmethod
-    def take_events(self, limit: int) -> list[Pending]:
-        """Return the oldest events that are to be handed out, and lock them; never waits."""
+    def take_events(self, limit: int, after: int = 0) -> list[Pending]:
+        """Return the oldest events that are to be handed out, and lock them; never waits.
+
+        `after`: only those with greater numbers.
+        """
 
     @abstractmethod
     def ends_of(self, job_ids: Collection[int]) -> dict[int, End]:

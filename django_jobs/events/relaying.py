@@ -5,7 +5,7 @@ locked. What is done for it is done in the transaction that says so.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from django_jobs import clock, registry
 from django_jobs.announcements import hurry
 from django_jobs.display import masked_arguments
 from django_jobs.engines.base import Engine, NewJob
-from django_jobs.engines.events import Delivery, End, Pending
+from django_jobs.engines.events import Delivery, End, Pending, Woken
 from django_jobs.enqueueing import insert
 from django_jobs.events.sending import jobs_for
 from django_jobs.exceptions import ArgumentsTooLarge
@@ -43,12 +43,19 @@ class HandedOut:
 
 
 class Relay:
-    """Hands events out, a page at a time."""
+    """Hands events out, a page at a time; one after the other it comes by all that are pending."""
+
+    def __init__(self) -> None:
+        self._after = 0
 
     def run(self, engine: Engine) -> HandedOut:
-        """Hand out the oldest events, all in one transaction; one that fails stops no other."""
+        """Hand out the next events, all in one transaction; one that fails stops no other.
+
+        Events whose jobs others have locked stay pending; the next turn goes on behind them.
+        """
         try:
-            return self._hand_out(engine, PAGE)
+            with engine.undoable():
+                return self._turn(engine, PAGE, self._hand_out)
         except AWAY:
             raise
         except Exception:  # noqa: BLE001 - they are taken one by one, and the bad one is named
@@ -60,48 +67,56 @@ class Relay:
 
     def _one_by_one(self, engine: Engine) -> HandedOut:
         queues: set[str] = set()
-        taken = 0
-        while taken < PAGE:
-            taken += 1
-            try:
-                done = self._hand_out(engine, 1)
-            except AWAY:
-                raise
-            except Exception as problem:  # noqa: BLE001 - said, and kept with the event
-                self._give_up(engine, problem)
-                continue
+        turns, more = 0, True
+        while more and turns < PAGE:
+            with engine.undoable():
+                done = self._turn(engine, 1, self._hand_out_or_give_up)
             queues |= done.queues
-            if not done.more:
-                break
-        return HandedOut(frozenset(queues), more=taken == PAGE)
+            turns, more = turns + 1, done.more
+        return HandedOut(frozenset(queues), more=more)
 
-    def _give_up(self, engine: Engine, problem: Exception) -> None:
-        now = clock.now_or_none()
-        with engine.transaction():
-            for event in engine.take_events(1):
-                reason = f"{type(problem).__name__}: {problem}"
-                logger.error("Event %s #%d is not handed out. %s", event.name, event.id, reason)
-                engine.give_up(event.id, reason, now)
-
-    def _hand_out(self, engine: Engine, limit: int) -> HandedOut:
-        now = clock.now_or_none()
-        with engine.undoable():
-            events = engine.take_events(limit)
-            if not events:
-                return HandedOut()
-            ends = engine.ends_of([event.job_id for event in events if event.job_id])
-            queues = self._start_listeners(engine, events, ends)
-            queues |= engine.cancel_below(
-                [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
-            )
-            engine.forget_cancellations(list(ends))
-            woken = engine.wake([_delivery(event, ends) for event in events], now)
-            engine.put_away(woken.done, now)
-            if woken.asked_to_stop:
-                hurry(engine.connection)
+    def _turn(
+        self, engine: Engine, limit: int, hand_out: Callable[[Engine, list[Pending]], Woken]
+    ) -> HandedOut:
+        events = engine.take_events(limit, self._after)
+        if not events:
+            self._after = 0
+            return HandedOut()
+        woken = hand_out(engine, events)
+        full = len(events) == limit
+        if not (woken.ended and len(woken.done) < len(events)):  # else there are more waits
+            self._after = events[-1].id if full else 0
         # Whatever was done may have made the next event: the end of a child that was cancelled.
-        more = bool(woken.done or woken.ended)
-        return HandedOut(frozenset(queues | woken.queues), more)
+        return HandedOut(woken.queues, more=full or bool(woken.done or woken.ended))
+
+    def _hand_out_or_give_up(self, engine: Engine, events: list[Pending]) -> Woken:
+        """Hand out one event; if that fails, say so, while nobody else can have the event."""
+        (event,) = events
+        try:
+            with engine.undoable():
+                return self._hand_out(engine, events)
+        except AWAY:
+            raise
+        except Exception as problem:  # noqa: BLE001 - said, and kept with the event
+            reason = f"{type(problem).__name__}: {problem}"
+            text = "Event %s #%d is not handed out. %s"
+            logger.error(text, event.name, event.id, reason)  # noqa: TRY400 - it says enough
+            engine.give_up(event.id, reason, clock.now_or_none())
+            return Woken(frozenset(), frozenset({event.id}))
+
+    def _hand_out(self, engine: Engine, events: list[Pending]) -> Woken:
+        now = clock.now_or_none()
+        ends = engine.ends_of([event.job_id for event in events if event.job_id])
+        queues = self._start_listeners(engine, events, ends)
+        queues |= engine.cancel_below(
+            [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
+        )
+        engine.forget_cancellations(list(ends))
+        woken = engine.wake([_delivery(event, ends) for event in events], now)
+        engine.put_away(woken.done, now)
+        if woken.asked_to_stop:
+            hurry(engine.connection)
+        return woken._replace(queues=woken.queues | queues)
 
     def _start_listeners(
         self, engine: Engine, events: Iterable[Pending], ends: dict[int, End]

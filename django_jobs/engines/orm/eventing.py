@@ -96,10 +96,10 @@ class Eventing(Rows):
                 return event
         return None
 
-    def take_events(self, limit: int) -> list[Pending]:
+    def take_events(self, limit: int, after: int = 0) -> list[Pending]:
         """Return the oldest events that are to be handed out, and lock them."""
-        rows = Event.objects.using(self.alias).filter(handed_out_at=None).order_by("pk")
-        return [pending(row) for row in self.free(rows)[:limit]]
+        rows = Event.objects.using(self.alias).filter(handed_out_at=None, pk__gt=after)
+        return [pending(row) for row in self.free(rows.order_by("pk"))[:limit]]
 
     def ends_of(self, job_ids: Collection[int]) -> dict[int, End]:
         """Return how these jobs have ended."""

@@ -67,7 +67,7 @@ class Waking(Ends):
         wanted: dict[str, list[Pending]] = defaultdict(list)
         for event in events:
             wanted[name_for(event)].append(event)
-        found = []
+        found: list[tuple[Wait, int]] = []
         for name, these in wanted.items():
             waits = Wait.objects.using(self.alias).filter(event=name)
             matches = self._matches(waits, these)
@@ -108,7 +108,7 @@ class Waking(Ends):
 
     def _reachable(self, jobs: dict[int, Job], cancelled: Collection[int]) -> dict[int, Job]:
         """Return `jobs` without those that run under a claim which somebody else has locked."""
-        running = {jobs[pk].claim_id for pk in cancelled if pk in jobs} - {None}
+        running = {jobs[pk].claim_id or 0 for pk in cancelled if pk in jobs} - {0}
         if not running:
             return jobs
         rows = self.claims.filter(pk__in=running).order_by("pk")
