@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Mapping
 from datetime import datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from asgiref.sync import async_to_sync, sync_to_async
 
 from django_jobs import clock
+from django_jobs.engines.base import NewJob
 from django_jobs.engines.events import WaitFor
 from django_jobs.engines.steps import StepRecord
 from django_jobs.enqueueing import insert, new_job, resolve
@@ -141,7 +143,7 @@ class Waiting(Running):
         if place.is_done:
             return place.result
         if place.memo is None:
-            self._patiently(lambda: self._enqueue_child(place, called, args, kwargs))
+            self._enqueue_child(place, new_job(called, args, kwargs)._replace(watched=True))
         return self._interrupt(Suspended(None, f"a job of {called.name.rpartition('.')[2]}"))
 
     def send_event(
@@ -221,18 +223,22 @@ class Waiting(Running):
             self._had.add(event.id)
         return event
 
-    def _enqueue_child(
-        self, place: Place, definition: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> None:
+    def _enqueue_child(self, place: Place, child: NewJob) -> None:
         assert self._hold is not None
         parent = self._hold.job_id
         record = StepRecord(place.key, place.position, StepState.WAITING)
-        child = new_job(definition, args, kwargs)._replace(watched=True)
-        with self._engine.undoable():
-            [inserted] = insert(self._engine, [child])
-            # A parent's end is watched, so that cancelling it reaches its children.
-            self._engine.watch([parent] if inserted.created else [parent, inserted.job_id])
-            self._write(record)
-            match = Match.of([("job_id", inserted.job_id)])
-            self._let_wait(place, WaitFor(FINISHED, match, inserted.job_id))
+        tries = count()
+
+        def begin() -> None:
+            if next(tries) and place.key in self._load():
+                return  # it is on record: only the reply to the commit was lost
+            with self._engine.undoable():
+                [inserted] = insert(self._engine, [child])
+                # A parent's end is watched, so that cancelling it reaches its children.
+                self._engine.watch([parent] if inserted.created else [parent, inserted.job_id])
+                self._write(record)
+                match = Match.of([("job_id", inserted.job_id)])
+                self._let_wait(place, WaitFor(FINISHED, match, inserted.job_id))
+
+        self._patiently(begin)
         self._note(record)
