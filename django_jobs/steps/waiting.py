@@ -102,14 +102,14 @@ class Waiting(Running):
         if place.is_done:
             return self._received(place.result)
         memo = place.memo
-        if memo is not None and memo.due:
-            return self._end_wait(place, None)
         wait = WaitFor(event, matched, had=tuple(sorted(self._had)))
         until = memo.wake_at if memo else self._begin_wait(place, wait, Later(seconds=span))
-        if memo is None and back:
-            found = self._look_back(wait, back)
-            if found is not None:
-                return self._end_wait(place, found)
+        assert until is not None
+        # Each time: the run that has begun the wait may have died before it looked.
+        if back and (found := self._look_back(wait, until - timedelta(seconds=span) - back)):
+            return self._end_wait(place, found)
+        if memo is not None and memo.due:
+            return self._end_wait(place, None)
         return self._interrupt(Suspended(Later(instant=until), f"event {event}"))
 
     @overload
@@ -188,14 +188,9 @@ class Waiting(Running):
         assert self._hold is not None
         self._engine.add_wait(self._hold.job_id, place.key, wait, now=clock.now_or_none())
 
-    def _look_back(self, wait: WaitFor, span: timedelta) -> Event | None:
+    def _look_back(self, wait: WaitFor, since: datetime) -> Event | None:
         """Return an event that came before the wait was on record; later ones find the wait."""
-
-        def look() -> Any:
-            since = self._engine.at(clock.now_or_none()) - span
-            return self._engine.find_event(wait, since)
-
-        found = self._patiently(look)
+        found = self._patiently(lambda: self._engine.find_event(wait, since))
         return Event(found.name, found.data, found.id, found.sent_at) if found else None
 
     def _end_wait(self, place: Place, event: Event | None) -> Event | None:
