@@ -177,4 +177,4 @@ class EventVerbs(ABC):
 
     @abstractmethod
     def prune_events(self, before: datetime, keys_before: datetime, limit: int) -> int:
-        """Delete old events that are handed out, and old keys; return how many events."""
+        """Delete old events that are handed out, and old keys; return how many rows."""

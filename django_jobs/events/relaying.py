@@ -5,7 +5,7 @@ locked. What is done for it is done in the transaction that says so.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from django_jobs.announcements import hurry
 from django_jobs.batches import repair, settle
 from django_jobs.display import masked_arguments
 from django_jobs.engines.base import Engine, NewJob
-from django_jobs.engines.events import Delivery, End, Pending
+from django_jobs.engines.events import Delivery, End, Pending, Woken
 from django_jobs.enqueueing import insert
 from django_jobs.events.sending import ids_of, jobs_for
 from django_jobs.exceptions import ArgumentsTooLarge
@@ -31,9 +31,6 @@ PAGE = 100
 PATIENCE = timedelta(minutes=1)
 """How old a wait is before somebody looks whether its event was forgotten."""
 
-MOST_PASSED_OVER = 50
-"""Pages of events, all of them held up by somebody's locks, that one turn passes over."""
-
 WINDOW = 10_000
 """Jobs in batches that are looked at in one repair."""
 
@@ -43,28 +40,31 @@ WITHOUT_LIMIT = 2**62
 
 @dataclass(frozen=True, slots=True)
 class HandedOut:
-    """What one turn did: queues with work, events taken, and whether to look again at once.
-
-    `last`: the number of the newest event among them. `stuck`: a full page, nothing of it done.
-    """
+    """What one turn did: queues with work, events taken, and whether to look again at once."""
 
     queues: frozenset[str] = frozenset()
     count: int = 0
     more: bool = False
-    last: int = 0
-    stuck: bool = False
 
 
 class Relay:
-    """Hands events out, a page at a time. Remembers how far it has looked for forgotten ends."""
+    """Hands events out, a page at a time; one after the other it comes by all that are pending.
+
+    It remembers, too, how far it has looked for forgotten ends.
+    """
 
     def __init__(self) -> None:
+        self._after = 0
         self._member = 0
 
     def run(self, engine: Engine) -> HandedOut:
-        """Hand out the oldest events, all in one transaction; one that fails stops no other."""
+        """Hand out the next events, all in one transaction; one that fails stops no other.
+
+        Events whose jobs others have locked stay pending; the next turn goes on behind them.
+        """
         try:
-            return self._next(engine)
+            with engine.undoable():
+                return self._turn(engine, PAGE, self._hand_out)
         except AWAY:
             raise
         except Exception:  # noqa: BLE001 - they are taken one by one, and the bad one is named
@@ -80,68 +80,65 @@ class Relay:
         told, self._member = engine.forgotten_members(self._member, WINDOW)
         return told + engine.forgotten_ends(now - PATIENCE, PAGE)
 
-    def _next(self, engine: Engine) -> HandedOut:
-        """Hand out the oldest page of which anything can be done."""
-        done = self._hand_out(engine, PAGE)
-        for _ in range(MOST_PASSED_OVER):
-            if not done.stuck:
-                break
-            done = self._hand_out(engine, PAGE, done.last)
-        return done
-
     def _one_by_one(self, engine: Engine) -> HandedOut:
         queues: set[str] = set()
-        taken = last = 0
-        while taken < PAGE:
-            taken += 1
-            try:
-                done = self._hand_out(engine, 1, last)
-            except AWAY:
-                raise
-            except Exception as problem:  # noqa: BLE001 - said, and kept with the event
-                self._give_up(engine, problem, last)
-                continue
+        turns, more = 0, True
+        while more and turns < PAGE:
+            with engine.undoable():
+                done = self._turn(engine, 1, self._hand_out_or_give_up)
             queues |= done.queues
-            last = done.last
-            if not done.count:
-                break
-        return HandedOut(frozenset(queues), taken, more=taken == PAGE)
+            turns, more = turns + 1, done.more
+        return HandedOut(frozenset(queues), turns, more)
 
-    def _give_up(self, engine: Engine, problem: Exception, after: int) -> None:
-        now = clock.now_or_none()
-        with engine.transaction():
-            for event in engine.take_events(1, after):
-                reason = f"{type(problem).__name__}: {problem}"
-                logger.error("Event %s #%d is not handed out. %s", event.name, event.id, reason)
-                engine.give_up(event.id, reason, now)
+    def _turn(
+        self, engine: Engine, limit: int, hand_out: Callable[[Engine, list[Pending]], Woken]
+    ) -> HandedOut:
+        events = engine.take_events(limit, self._after)
+        if not events:
+            self._after = 0
+            return HandedOut()
+        woken = hand_out(engine, events)
+        full = len(events) == limit
+        if not (woken.ended and len(woken.done) < len(events)):  # else there are more waits
+            self._after = events[-1].id if full else 0
+        # Whatever was done may have made the next event: the end of a child that was cancelled.
+        more = full or bool(woken.done or woken.ended)
+        return HandedOut(woken.queues, len(events), more)
 
-    def _hand_out(self, engine: Engine, limit: int, after: int = 0) -> HandedOut:
+    def _hand_out_or_give_up(self, engine: Engine, events: list[Pending]) -> Woken:
+        """Hand out one event; if that fails, say so, while nobody else can have the event."""
+        (event,) = events
+        try:
+            with engine.undoable():
+                return self._hand_out(engine, events)
+        except AWAY:
+            raise
+        except Exception as problem:  # noqa: BLE001 - said, and kept with the event
+            reason = f"{type(problem).__name__}: {problem}"
+            text = "Event %s #%d is not handed out. %s"
+            logger.error(text, event.name, event.id, reason)  # noqa: TRY400 - it says enough
+            engine.give_up(event.id, reason, clock.now_or_none())
+            return Woken(frozenset(), frozenset({event.id}))
+
+    def _hand_out(self, engine: Engine, events: list[Pending]) -> Woken:
         now = clock.now_or_none()
-        with engine.undoable():
-            events = engine.take_events(limit, after)
-            if not events:
-                return HandedOut()
-            ends = engine.ends_of([event.job_id for event in events if event.job_id])
-            queues = self._start_listeners(engine, events, ends)
-            below = engine.cancel_below(
-                [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
-            )
-            engine.forget_cancellations(list(ends))
-            settled = settle(engine, _states(events, ends), ends, now)
-            woken = engine.wake([_delivery(event, ends) for event in events], now)
-            left = below.left | settled.busy
-            done = [event.id for event in events if event.job_id not in left]
-            done = [event_id for event_id in done if event_id in woken.done]
-            engine.put_away(done, now)
-            if woken.asked_to_stop:
-                hurry(engine.connection)
-        return HandedOut(
-            frozenset(queues | woken.queues | below.queues | settled.queues),
-            len(events),
-            # Whatever was done may have made the next event: the end of a child, for instance.
-            more=bool(done or woken.ended or below.queues or settled.told),
-            last=events[-1].id,
-            stuck=len(events) == limit and not done,
+        ends = engine.ends_of([event.job_id for event in events if event.job_id])
+        queues = self._start_listeners(engine, events, ends)
+        below = engine.cancel_below(
+            [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
+        )
+        engine.forget_cancellations(list(ends))
+        settled = settle(engine, _states(events, ends), ends, now)
+        woken = engine.wake([_delivery(event, ends) for event in events], now)
+        busy = below.left | settled.busy
+        held_up = {event.id for event in events if event.job_id in busy}
+        engine.put_away(woken.done - held_up, now)
+        if woken.asked_to_stop:
+            hurry(engine.connection)
+        return woken._replace(
+            queues=woken.queues | queues | below.queues | settled.queues,
+            done=woken.done - held_up,
+            ended=woken.ended + len(below.queues) + settled.told,
         )
 
     def _start_listeners(

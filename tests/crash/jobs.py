@@ -7,9 +7,10 @@ import resource
 import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
-from django_jobs import JobContext, job
+from django_jobs import Event, JobContext, job
 from django_jobs.engines.orm.settling import Settling
 from django_jobs.engines.orm.ticking import TickVerbs
 from django_jobs.models import Queue
@@ -164,6 +165,49 @@ def trip(job_id, number):
     note("begin", job_id, number)
     if number not in {entry.attempt for entry in before}:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@job
+def await_word(context: JobContext, number: int) -> int:
+    """Wait for the word with this number; have an effect then."""
+    note("begin", context.job_id, 0)
+    match = {"number": number}
+    word = context.step.wait_for_event("word", "word", match=match, timeout=FOREVER, lookback=60)
+    assert word is not None
+    assert word.data == match
+    context.step.run("answer", note, "end", context.job_id, word.id)
+    return int(word.id or 0)
+
+
+@job(on="word")
+def overhear(context: JobContext, event: Event) -> None:
+    """Hear every word."""
+    note("begin", context.job_id, event.data["number"])
+    note("end", context.job_id, event.data["number"])
+
+
+@job
+def ask_all(context: JobContext, number: int, children: int) -> list[int]:
+    """Let others count, side by side; return what they say."""
+    note("begin", context.job_id, 0)
+    step = context.step
+    found = step.parallel(
+        *(
+            partial(step.invoke, f"child {one}", count_on, 10 * number, one)
+            for one in range(children)
+        )
+    )
+    note("end", context.job_id, 0)
+    return found
+
+
+@job
+def count_on(context: JobContext, start: int, more: int) -> int:
+    """Return a number, and take a moment for it."""
+    note("begin", context.job_id, start + more)
+    time.sleep(0.02)
+    note("end", context.job_id, start + more)
+    return start + more
 
 
 @job

@@ -49,7 +49,9 @@ def test_many_events_of_a_locked_batch_hold_up_no_other_event(engine, album, riv
     adder = rival()
     adder.begin()
     adder.verb("hold_batch", locked_id)
-    assert Relay().run(engine).count == 2
+    relay = Relay()
+    while relay.run(engine).more:
+        pass
     assert Batch.objects.get(pk=free_id).finished_at is not None
     assert row_of(locked_id)[1] == 5
     adder.rollback()

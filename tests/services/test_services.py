@@ -6,7 +6,8 @@ import pytest
 
 from django_jobs import clock
 from django_jobs.engines import get_engine
-from django_jobs.models import Batch, Claim, Job, JobRun, Tick, Worker
+from django_jobs.engines.events import NewEvent
+from django_jobs.models import Batch, Claim, Event, EventKey, Job, JobRun, Tick, Worker
 from django_jobs.services import (
     Promoter,
     Pruner,
@@ -172,6 +173,25 @@ def test_pruning_goes_on_where_it_stopped_and_then_rests(engine, frozen_clock, m
     assert not service.due
     frozen_clock.advance(timedelta(seconds=1))
     assert service.due
+
+
+def test_events_are_pruned_as_fast_as_they_come(engine, frozen_clock, monkeypatch):
+    monkeypatch.setattr(pruner, "PAGE", 2)
+    monkeypatch.setattr(pruner, "PAGES", 2)
+    for number in range(9):
+        engine.insert_event(NewEvent("tick", key=str(number)), clock.now() - timedelta(days=400))
+    engine.put_away(list(Event.objects.values_list("pk", flat=True)))
+    service = Pruner()
+    service.attend(engine)
+    assert Event.objects.count() < 9
+    while Event.objects.exists() or EventKey.objects.exists():
+        frozen_clock.advance(timedelta(seconds=pruner.WHEN_MUCH))
+        assert service.due
+        service.attend(engine)
+    frozen_clock.advance(timedelta(seconds=pruner.WHEN_MUCH))
+    service.attend(engine)
+    frozen_clock.advance(timedelta(seconds=pruner.WHEN_MUCH))
+    assert not service.due
 
 
 def test_history_of_schedules_is_pruned_as_fast_as_it_comes(engine, frozen_clock, monkeypatch):

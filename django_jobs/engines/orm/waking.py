@@ -1,15 +1,16 @@
 """Giving events to what waits for them: `wake` and `cancel_below`.
 
-Locks: jobs first, in the order of their ids and only those that nobody else has; then their
-steps and waits. A step that is being saved locks its job first as well.
+Locks: jobs first, in the order of their ids and only those that nobody else has; then the claims
+of those that are asked to stop, likewise; then steps and waits. A step that is being saved locks
+its job first as well.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import product
+from itertools import islice, product
 
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from django_jobs.engines.batches import Below
 from django_jobs.engines.events import Delivery, Pending, Woken
@@ -36,6 +37,7 @@ class Waking(Ends):
             jobs = self.free(self.jobs.filter(pk__in=sorted(ids)).order_by("pk")).in_bulk()
             gone = ids - set(self.jobs.filter(pk__in=ids).values_list("pk", flat=True))
             found = self._still_there(found)  # nobody else can end them from here on
+            jobs = self._reachable(jobs, {wait.job_id for wait, _ in found if wait.cancels})
             mine = [(wait, event_id) for wait, event_id in found if wait.job_id in jobs]
             for event_id, waits in _grouped(mine).items():
                 self._end_steps([wait for wait in waits if not wait.cancels], by_event[event_id])
@@ -85,16 +87,28 @@ class Waking(Ends):
         wanted: dict[str, list[Pending]] = defaultdict(list)
         for event in events:
             wanted[name_for(event)].append(event)
-        found = []
+        found: list[tuple[Wait, int]] = []
         for name, these in wanted.items():
             waits = Wait.objects.using(self.alias).filter(event=name)
             matches = self._matches(waits, these)
             digests = {digest for _, digest in matches}
-            some = waits.filter(digest__in=digests).order_by("job_id", "pk")[:PAGE]
-            for wait in some:
-                fit = matches.get((wait.fields, wait.digest), ())
-                found += [(wait, event_id) for event_id in fit if event_id not in wait.had][:1]
+            fitting = self._fitting(waits.filter(digest__in=digests), matches)
+            found += islice(fitting, PAGE)
         return found
+
+    def _fitting(
+        self, waits: QuerySet[Wait], matches: Mapping[tuple[str, str], Sequence[int]]
+    ) -> Iterator[tuple[Wait, int]]:
+        """Yield each of `waits` that can have an event: there may be pages of others before it."""
+        rows = waits.order_by("job_id", "pk")
+        page = list(rows[:PAGE])
+        while page:
+            for wait in page:
+                fit = matches.get((wait.fields, wait.digest), ())
+                yield from [(wait, event_id) for event_id in fit if event_id not in wait.had][:1]
+            last = page[-1]
+            later = Q(job_id__gt=last.job_id) | Q(job_id=last.job_id, pk__gt=last.pk)
+            page = list(rows.filter(later)[:PAGE]) if len(page) == PAGE else []
 
     def _matches(
         self, waits: QuerySet[Wait], events: Sequence[Pending]
@@ -111,6 +125,18 @@ class Waking(Ends):
         rows = Wait.objects.using(self.alias).filter(pk__in=[wait.pk for wait, _ in found])
         there = set(rows.values_list("pk", flat=True))
         return [(wait, event_id) for wait, event_id in found if wait.pk in there]
+
+    def _reachable(self, jobs: dict[int, Job], cancelled: Collection[int]) -> dict[int, Job]:
+        """Return `jobs` without those that run under a claim which somebody else has locked."""
+        running = {jobs[pk].claim_id or 0 for pk in cancelled if pk in jobs} - {0}
+        if not running:
+            return jobs
+        rows = self.claims.filter(pk__in=running).order_by("pk")
+        free = set(self.free(rows).values_list("pk", flat=True))
+        locked = set(rows.values_list("pk", flat=True)) - free
+        return {
+            pk: job for pk, job in jobs.items() if pk not in cancelled or job.claim_id not in locked
+        }
 
     def _end_steps(self, waits: Sequence[Wait], delivery: Delivery) -> None:
         steps = JobStep.objects.using(self.alias).filter(
