@@ -104,6 +104,26 @@ def check_schedule_names(**_: Any) -> list[CheckMessage]:
 
 
 @register("django_jobs")
+def check_failure_jobs(**_: Any) -> list[CheckMessage]:
+    """E012: the job that is named for failures is missing, or takes no event."""
+    found: list[CheckMessage] = []
+    for definition in registry.definitions():
+        name = definition.on_failure
+        target = registry.find(name) if name else None
+        if name is None or (target is not None and target.wants_event):
+            continue
+        problem = "is not declared" if target is None else "does not take an event"
+        found.append(
+            Error(
+                f'{definition.name}: on_failure names "{name}", which {problem}.',
+                hint="Declare it with @job above a function of one parameter: (event: Event).",
+                id="django_jobs.E012",
+            )
+        )
+    return found
+
+
+@register("django_jobs")
 def check_definitions(**_: Any) -> list[CheckMessage]:
     """W003: a time limit beyond the shutdown's grace. W006: a model as a parameter."""
     return [problem for definition in registry.definitions() for problem in _doubts(definition)]

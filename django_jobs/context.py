@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
+from uuid import uuid4
 
 from asgiref.sync import sync_to_async
 
@@ -90,8 +91,9 @@ class JobContext:
         """A text that is the same at every attempt of the step (or of the job, outside of steps).
 
         Give it to others, such as a mail provider, who then do twice nothing that was asked twice.
+        No two jobs of a database have the same one. Outside a worker each call has its own.
         """
-        job = self.name if self.job_id is None else self.job_id
+        job = self._call if self.job_id is None else self.job_id
         step = current_step.get()
         return f"{job}:{step}" if step else str(job)
 
@@ -99,6 +101,10 @@ class JobContext:
     def detached(cls, name: str) -> "JobContext":
         """Return a context for calling a job as a plain function, outside a worker."""
         return cls(name)
+
+    @cached_property
+    def _call(self) -> str:
+        return f"{self.name}-{uuid4().hex}"
 
     @cached_property
     def secrets(self) -> frozenset[str]:

@@ -18,7 +18,7 @@ from django_jobs import clock, registry
 from django_jobs.announcements import announce
 from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
-from django_jobs.engines.base import Engine, Inserted, NewJob
+from django_jobs.engines.base import Engine, NewJob
 from django_jobs.engines.events import WaitFor
 from django_jobs.exceptions import InvalidEvent, JobError, NotAJob
 from django_jobs.handles import JobHandle, running_job
@@ -292,9 +292,9 @@ def _write(jobs: Sequence[NewJob]) -> list[JobHandle[Any]]:
     alias = get_settings().DATABASE
     handles: list[JobHandle[Any]] = [JobHandle(job.name, first_state(job.later)) for job in jobs]
     if is_elsewhere(alias):
-        transaction.on_commit(partial(insert_for, alias, jobs, handles))
+        transaction.on_commit(partial(_insert, alias, jobs, handles))
     else:
-        insert_for(alias, jobs, handles)
+        _insert(alias, jobs, handles)
     return handles
 
 
@@ -303,15 +303,20 @@ def is_elsewhere(alias: str) -> bool:
     return alias != DEFAULT_DB_ALIAS and connections[DEFAULT_DB_ALIAS].in_atomic_block
 
 
-def insert_for(alias: str, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
-    """Write jobs on the caller's connection, fill their handles, send the signal."""
-    for handle, inserted in zip(handles, insert(get_engine(alias), jobs), strict=True):
-        handle.fill(inserted.job_id, created=inserted.created)
-    signal_enqueued([handle for handle in handles if handle.created])
+def _insert(alias: str, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
+    insert_for(get_engine(alias), jobs, handles)
 
 
-def insert(engine: Engine, jobs: Sequence[NewJob]) -> list[Inserted]:
-    """Write jobs with what cancels them, on the caller's connection; announce them."""
+def insert(engine: Engine, jobs: Sequence[NewJob]) -> list[JobHandle[Any]]:
+    """Write jobs with what cancels them, on the caller's connection; announce and signal them."""
+    handles: list[JobHandle[Any]] = [JobHandle(job.name, first_state(job.later)) for job in jobs]
+    if jobs:
+        insert_for(engine, jobs, handles)
+    return handles
+
+
+def insert_for(engine: Engine, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
+    """Do what `insert` does, for handles that are there already."""
     now = clock.now_or_none()
     around = engine.undoable() if any(job.cancels for job in jobs) else nullcontext()
     with around:
@@ -319,11 +324,13 @@ def insert(engine: Engine, jobs: Sequence[NewJob]) -> list[Inserted]:
         for job, inserted in zip(jobs, written, strict=True):
             if job.cancels and inserted.created:
                 engine.let_cancel(inserted.job_id, job.cancels, now)
+    for handle, inserted in zip(handles, written, strict=True):
+        handle.fill(inserted.job_id, created=inserted.created)
     fresh = [number for number, inserted in enumerate(written) if inserted.created]
     if fresh:
         queues = tuple(sorted({jobs[number].queue for number in fresh}))
-        announce(engine.connection, queues, written[fresh[0]].job_id)
-    return written
+        announce(engine.connection, queues, handles[fresh[0]].id)
+        signal_enqueued([handles[number] for number in fresh])
 
 
 def signal_enqueued(handles: Sequence[JobHandle[Any]]) -> None:

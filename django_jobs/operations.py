@@ -211,7 +211,14 @@ def _rows(alias: str, ids: list[int], *columns: str) -> dict[int, dict[str, Any]
 
 
 def _reasons(alias: str, ids: list[int], otherwise: str) -> dict[int, str]:
-    columns = ("state", "attempt", "started_at", "finished_at", "cancel_requested_at")
+    columns = (
+        "state",
+        "attempt",
+        "started_at",
+        "finished_at",
+        "cancel_requested_at",
+        "waiting_for",
+    )
     rows = _rows(alias, ids, *columns)
     return {
         job_id: f"{_situation(rows[job_id])}; {otherwise}" if job_id in rows else NOT_FOUND
@@ -221,7 +228,12 @@ def _reasons(alias: str, ids: list[int], otherwise: str) -> dict[int, str]:
 
 def _situation(row: Mapping[str, Any]) -> str:
     state = State(row["state"])
-    word = label(state, row["attempt"], cancel_requested=bool(row["cancel_requested_at"]))
+    word = label(
+        state,
+        row["attempt"],
+        cancel_requested=bool(row["cancel_requested_at"]),
+        waits=bool(row["waiting_for"]),
+    )
     since = row["finished_at"] if state in FINAL else None
     if state is State.RUNNING:
         since = row["cancel_requested_at"] or row["started_at"]

@@ -139,7 +139,7 @@ class Suspended:
     """The function waits inside a step for an instant or an event, at no cost."""
 
     until: Later | None
-    event: str | None = None
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ class Transition(NamedTuple):
     result: str | None = None
     error: ErrorRecord | None = None
     reason: str = ""
-    event: str | None = None
+    waits_for: str | None = None
 
 
 def after_run(outcome: Outcome) -> Transition:  # noqa: C901, PLR0911 - one case per outcome
@@ -179,15 +179,18 @@ def after_run(outcome: Outcome) -> Transition:  # noqa: C901, PLR0911 - one case
             return Transition(State.FAILED, RunOutcome.FAILED, error=error)
         case Raised(error, again, charged, step):
             to, how = State.SCHEDULED, RunOutcome.RETRIED
-            return Transition(to, how, counts=charged, again=again, error=error, reason=step)
+            text = f"another try of {step}" if step else None
+            return Transition(
+                to, how, counts=charged, again=again, error=error, reason=step, waits_for=text
+            )
         case TimedOut(error, again):
             to = State.FAILED if again is None else State.SCHEDULED
             return Transition(to, RunOutcome.TIMED_OUT, again=again, error=error)
         case Snoozed(until):
             return Transition(State.SCHEDULED, RunOutcome.SNOOZED, counts=False, again=until)
-        case Suspended(until, event):
+        case Suspended(until, what):
             return Transition(
-                State.WAITING, RunOutcome.SUSPENDED, counts=False, again=until, event=event
+                State.WAITING, RunOutcome.SUSPENDED, counts=False, again=until, waits_for=what
             )
         case Stopped(reason):
             return Transition(State.CANCELLED, RunOutcome.CANCELLED, reason=reason)
@@ -200,12 +203,17 @@ def may_move(state: State | str, to: State) -> bool:
     return to in MOVES[State(state)]
 
 
-def label(state: State | str, attempt: int, *, cancel_requested: bool = False) -> str:
-    """Return the word people read for a state: a finer one than the seven stored ones."""
+def label(
+    state: State | str, attempt: int, *, cancel_requested: bool = False, waits: bool = False
+) -> str:
+    """Return the word people read for a state: a finer one than the seven stored ones.
+
+    `waits`: for another try of a step, which uses up no attempt of the job.
+    """
     state = State(state)
     if state is State.RUNNING and cancel_requested:
         return "stopping"
-    if state is State.SCHEDULED and attempt > 0:
+    if state is State.SCHEDULED and (attempt > 0 or waits):
         return "retrying"
     return state.value.lower()
 

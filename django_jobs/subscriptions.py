@@ -143,6 +143,7 @@ def cancellations(value: Any) -> Iterator[Cancellation]:
         names = [given] if isinstance(given, str) else given
         fields = names if isinstance(names, Mapping) else {each: each for each in names}
         pairs(fields)
+        pairs(dict.fromkeys(fields.values()))
         yield Cancellation(event, tuple(fields.items()))
 
 

@@ -73,11 +73,10 @@ def _claim_all(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJo
 
 def _after_events(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJob]:
     """Hand out what was sent and what has ended; return the jobs that are ready by that."""
-    relay, found, more = Relay(), False, True
-    while more:
-        done = relay.run(engine)
-        found, more = found or done.count > 0, done.more
-    return _claim_all(engine, queues) if found else []
+    relay = Relay()
+    while relay.run(engine).more:
+        pass
+    return _claim_all(engine, queues)
 
 
 def _run_all(

@@ -1,4 +1,4 @@
-"""Jobs, their runs, batches, queues, schedules and workers in Django's admin: to read, and to act on.
+"""Jobs, runs, batches, events, queues, schedules and workers in Django's admin: read and act.
 
 Rows are never saved here; what an operator may do goes through `operations` and `schedules`.
 Arguments, results and logs are shown to those with `view_job_payload` only, and
@@ -6,8 +6,17 @@ even to them without secrets.
 """
 
 from django_jobs.admin.batches import BatchAdmin
+from django_jobs.admin.events import EventAdmin
 from django_jobs.admin.jobs import JobAdmin, JobRunAdmin
 from django_jobs.admin.queues import QueueAdmin, WorkerAdmin
 from django_jobs.admin.schedules import ScheduleAdmin
 
-__all__ = ["BatchAdmin", "JobAdmin", "JobRunAdmin", "QueueAdmin", "ScheduleAdmin", "WorkerAdmin"]
+__all__ = [
+    "BatchAdmin",
+    "EventAdmin",
+    "JobAdmin",
+    "JobRunAdmin",
+    "QueueAdmin",
+    "ScheduleAdmin",
+    "WorkerAdmin",
+]

@@ -111,7 +111,7 @@ def _call_back(engine: Engine, standing: Standing) -> set[str]:
         return set()
     written = insert(engine, [callback.job for callback in callbacks])
     pairs = zip(callbacks, written, strict=True)
-    engine.note_called({callback.id: inserted.job_id for callback, inserted in pairs})
+    engine.note_called({callback.id: handle.id or 0 for callback, handle in pairs})
     return {callback.job.queue for callback in callbacks}
 
 

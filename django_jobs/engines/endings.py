@@ -146,7 +146,7 @@ def job_ending(
         run_at=now if on else next_run_at(finish, now),
         finished_at=now - timedelta(seconds=finish.ended_ago) if state in FINAL else None,
         fingerprint=fingerprint,
-        waiting_for=transition.event if state is State.WAITING and not on else None,
+        waiting_for=None if on or state in FINAL else (transition.waits_for or "")[:255] or None,
     )
 
 

@@ -126,6 +126,10 @@ class EventVerbs(ABC):
         """Let a step wait no longer."""
 
     @abstractmethod
+    def forget_cancellations(self, job_ids: Collection[int]) -> None:
+        """Let nothing cancel these jobs any more: they have ended."""
+
+    @abstractmethod
     def find_event(self, wait: WaitFor, since: datetime) -> Pending | None:
         """Return the oldest event that a step waits for and that was sent at `since` or later."""
 

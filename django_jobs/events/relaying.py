@@ -14,13 +14,12 @@ from django.db import InterfaceError, OperationalError
 
 from django_jobs import clock, registry
 from django_jobs.announcements import hurry
-from django_jobs.batches import Outcome, repair, settle
+from django_jobs.batches import repair, settle
 from django_jobs.display import masked_arguments
 from django_jobs.engines.base import Engine, NewJob
-from django_jobs.engines.batches import Below
-from django_jobs.engines.events import Delivery, End, Pending, Woken
+from django_jobs.engines.events import Delivery, End, Pending
 from django_jobs.enqueueing import insert
-from django_jobs.events.sending import jobs_for
+from django_jobs.events.sending import ids_of, jobs_for
 from django_jobs.exceptions import ArgumentsTooLarge
 from django_jobs.serializers import dump_result
 from django_jobs.states import FINAL, State
@@ -44,13 +43,12 @@ WITHOUT_LIMIT = 2**62
 
 @dataclass(frozen=True, slots=True)
 class HandedOut:
-    """What one turn did: queues with work, events taken, and whether there is more at once.
+    """What one turn did: the queues that have work now, and whether to look again at once.
 
-    `last`: the number of the newest event among them. `stuck`: a full page, nothing of it done.
+    `last`: the number of the newest event taken. `stuck`: a full page, nothing of it done.
     """
 
     queues: frozenset[str] = frozenset()
-    count: int = 0
     more: bool = False
     last: int = 0
     stuck: bool = False
@@ -61,6 +59,7 @@ class Relay:
 
     def __init__(self) -> None:
         self._member = 0
+        self._after = 0
 
     def run(self, engine: Engine) -> HandedOut:
         """Hand out the oldest events, all in one transaction; one that fails stops no other."""
@@ -83,16 +82,18 @@ class Relay:
 
     def _next(self, engine: Engine) -> HandedOut:
         """Hand out the oldest page of which anything can be done."""
+        self._after = 0
         done = self._hand_out(engine, PAGE)
         for _ in range(MOST_PASSED_OVER):
             if not done.stuck:
                 break
+            self._after = done.last
             done = self._hand_out(engine, PAGE, done.last)
         return done
 
     def _one_by_one(self, engine: Engine) -> HandedOut:
         queues: set[str] = set()
-        taken = last = 0
+        taken, last = 0, self._after
         while taken < PAGE:
             taken += 1
             try:
@@ -104,9 +105,9 @@ class Relay:
                 continue
             queues |= done.queues
             last = done.last
-            if not done.count:
+            if not done.last:
                 break
-        return HandedOut(frozenset(queues), taken, more=taken == PAGE)
+        return HandedOut(frozenset(queues), more=taken == PAGE)
 
     def _give_up(self, engine: Engine, problem: Exception, after: int) -> None:
         now = clock.now_or_none()
@@ -127,6 +128,7 @@ class Relay:
             below = engine.cancel_below(
                 [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
             )
+            engine.forget_cancellations(list(ends))
             settled = settle(engine, _states(events, ends), ends, now)
             woken = engine.wake([_delivery(event, ends) for event in events], now)
             left = below.left | settled.busy
@@ -135,10 +137,11 @@ class Relay:
             engine.put_away(done, now)
             if woken.asked_to_stop:
                 hurry(engine.connection)
+        # Whatever was done may have made the next event: the end of a child that was cancelled.
+        more = bool(done or woken.ended or below.queues or settled.told)
         return HandedOut(
             frozenset(queues | woken.queues | below.queues | settled.queues),
-            len(events),
-            more=_is_more(len(events) - len(done), woken, below, settled) or len(done) == limit,
+            more,
             last=events[-1].id,
             stuck=len(events) == limit and not done,
         )
@@ -158,8 +161,7 @@ class Relay:
             fit = [pair for pair in triggers if end and _may_hear(pair[0], end.name in nosy)]
             jobs = _jobs_after(event, end, fit) if end and fit else []
             if jobs:
-                written = insert(engine, jobs)
-                engine.note_started(event.id, [inserted.job_id for inserted in written])
+                engine.note_started(event.id, ids_of(insert(engine, jobs)))
                 queues |= {job.queue for job in jobs}
         return queues
 
@@ -173,11 +175,6 @@ def _states(events: Iterable[Pending], ends: dict[int, End]) -> dict[int, State]
             told = State(event.name.removeprefix(JOB).upper())
             states[event.job_id] = end.state if end else told  # of a deleted job
     return {job_id: state for job_id, state in states.items() if state in FINAL}
-
-
-def _is_more(left: int, woken: Woken, below: Below, settled: Outcome) -> bool:
-    """Say whether another turn would find more: what is left, or events of those ended here."""
-    return bool(woken.ended and left) or bool(below.queues) or settled.told
 
 
 def _jobs_after(event: Pending, end: End, triggers: list[tuple[Trigger, Any]]) -> list[NewJob]:
@@ -226,4 +223,5 @@ def _delivery(event: Pending, ends: dict[int, End]) -> Delivery:
     label = f"job #{end.job_id} ({end.name.rpartition('.')[2]})"
     if end.state is State.CANCELLED:
         return Delivery(event, None, "JobCancelled", f"{label} was cancelled")
-    return Delivery(event, None, "JobFailed", f"{label} failed: {end.error_type}: {end.error}")
+    problem = f"{end.error_type.rpartition('.')[2]}: {end.error}"
+    return Delivery(event, None, "JobFailed", f"{label} failed: {problem}")

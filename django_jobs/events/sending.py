@@ -17,7 +17,7 @@ from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
 from django_jobs.engines.base import NewJob
 from django_jobs.engines.events import NewEvent
-from django_jobs.enqueueing import insert, new_job, signal_enqueued
+from django_jobs.enqueueing import insert, new_job
 from django_jobs.exceptions import InvalidEvent
 from django_jobs.handles import JobHandle
 from django_jobs.options import check_queue
@@ -85,6 +85,11 @@ def jobs_for(event: Event, triggers: list[tuple[Trigger, Any]]) -> list[NewJob]:
     return list(jobs.values())
 
 
+def ids_of(handles: list[JobHandle[Any]]) -> list[int]:
+    """Return the ids of jobs that are written."""
+    return [handle.id for handle in handles if handle.id is not None]
+
+
 def _send(alias: str, new: NewEvent, data: dict[str, Any], handle: EventHandle) -> None:
     engine, now = get_engine(alias), clock.now_or_none()
     triggers = list(registry.listeners())
@@ -94,14 +99,10 @@ def _send(alias: str, new: NewEvent, data: dict[str, Any], handle: EventHandle) 
         if not sent.fresh:
             return
         jobs = jobs_for(Event(new.name, data, sent.event_id, sent.sent_at), triggers)
-        for job, inserted in zip(jobs, insert(engine, jobs) if jobs else (), strict=True):
-            started: JobHandle[Any] = JobHandle(job.name)
-            started.fill(inserted.job_id, created=inserted.created)
-            handle.jobs.append(started)
+        handle.jobs += insert(engine, jobs)
         if jobs:
-            engine.note_started(sent.event_id, [job.id for job in handle.jobs if job.id])
+            engine.note_started(sent.event_id, ids_of(handle.jobs))
         tell_of_events(engine.connection)
-    signal_enqueued(handle.jobs)
 
 
 def _takes(trigger: Trigger, event: Event, job: str) -> bool:

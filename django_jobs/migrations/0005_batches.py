@@ -11,6 +11,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name='job',
+            name='waiting_for',
+            field=models.CharField(help_text='What it waits for, in words.', max_length=255, null=True),
+        ),
         migrations.CreateModel(
             name='BatchCallback',
             fields=[

@@ -39,6 +39,19 @@ class Event(models.Model):
     def __str__(self) -> str:
         return f"{self.name} #{self.pk}"
 
+    @property
+    def summary(self) -> str:
+        """What came of it, in words."""
+        if self.problem:
+            return f"could not be handed out: {self.problem}"
+        if self.is_repeated:
+            return "its id had been seen: nothing"
+        done = [f"started {len(self.started)}"] if self.started else []
+        done += [f"woke or cancelled {self.woken}"] if self.woken else []
+        if self.handed_out_at is None:
+            done.append("not handed out yet")
+        return ", ".join(done) or "nobody listened"
+
 
 class EventKey(models.Model):
     """An id of an event that was seen; a day later it may be used anew."""

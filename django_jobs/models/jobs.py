@@ -69,7 +69,7 @@ class Job(models.Model):
         default=False, db_default=False, help_text="What it waits for came while it still ran."
     )
     waiting_for = models.CharField(
-        max_length=255, null=True, help_text="The event or job it waits for."
+        max_length=255, null=True, help_text="What it waits for, in words."
     )
     version = models.CharField(
         max_length=64, default="", db_default="", help_text="Code version that enqueued it."
@@ -134,7 +134,12 @@ class Job(models.Model):
     @property
     def label(self) -> str:
         """The state in the word that people read."""
-        return label(self.state, self.attempt, cancel_requested=bool(self.cancel_requested_at))
+        return label(
+            self.state,
+            self.attempt,
+            cancel_requested=bool(self.cancel_requested_at),
+            waits=bool(self.waiting_for),
+        )
 
 
 class JobRun(models.Model):

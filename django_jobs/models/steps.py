@@ -40,6 +40,9 @@ class JobStep(models.Model):
     @property
     def word(self) -> str:
         """Its state in the words people read."""
+        if self.state == StepState.WAITING:
+            limit = f" until {self.wake_at:%Y-%m-%d %H:%M:%S} UTC" if self.wake_at else ""
+            return f"{self.state}{limit}"
         if self.wake_at is None:
             return str(self.state)
         verb = "sleeps" if self.wake_at > clock.now() else "slept"
@@ -48,8 +51,8 @@ class JobStep(models.Model):
     @property
     def summary(self) -> str:
         """How far it is, in words; nothing of its result."""
-        if self.wake_at is not None:
+        if self.wake_at is not None or self.state == StepState.WAITING:
             return self.word
-        calls = f"{self.attempts} call" + ("s" if self.attempts != 1 else "")
+        calls = f" after {self.attempts} call" + ("s" if self.attempts > 1 else "")
         problem = f": {self.error_type}: {self.error}" if self.error_type else ""
-        return f"{self.state} after {calls}{problem}"
+        return f"{self.state}{calls if self.attempts else ''}{problem}"

@@ -130,7 +130,7 @@ def _place(tick: Tick) -> datetime:
 def _records(ticks: Sequence[Tick]) -> list[Record]:
     ids = [tick.job_id for tick in ticks if tick.job_id is not None]
     rows = Job.objects.using(get_settings().DATABASE).order_by()
-    jobs = rows.only("state", "attempt", "cancel_requested_at").in_bulk(ids)
+    jobs = rows.only("state", "attempt", "cancel_requested_at", "waiting_for").in_bulk(ids)
     return [_record(tick, jobs.get(tick.job_id or 0)) for tick in ticks]
 
 

@@ -33,14 +33,14 @@ class Relayer(Service):
         """Hand out page after page, but leave the housekeeper time for the leases."""
         queues: set[str] = set()
         self._repair(engine)
-        for _ in range(PAGES):
+        turns, more = 0, True
+        while more and turns < PAGES:
             done = self._relay.run(engine)
             queues |= done.queues
-            if not done.more:
-                break
-        else:
+            turns, more = turns + 1, done.more
+        if more:
             self.hurry()
-        if done.count and not done.more:
+        elif turns > 1:
             # The next one may come before anybody may say so again.
             self._due_at = clock.monotonic() + 2 * PAUSE
         return queues

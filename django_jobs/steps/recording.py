@@ -27,7 +27,7 @@ from django_jobs.states import (
     StepState,
     Suspended,
 )
-from django_jobs.steps.places import Interruption, Place, Places
+from django_jobs.steps.places import Interruption, Place, Places, current_attempt
 
 if TYPE_CHECKING:
     import asyncio
@@ -73,6 +73,11 @@ class Recorder:
         self._together = 0
         self._had: set[int] = set()
         self._under_way: set[asyncio.Task[Any]] = set()
+
+    @property
+    def attempt(self) -> int:
+        """The number of this call of the step's function, 1 at the first; 0 outside of steps."""
+        return current_attempt.get()
 
     def end(self) -> None:
         """Refuse every further step: the run is over, and with it our right to the job."""

@@ -229,10 +229,11 @@ class Waiting(Running):
         record = StepRecord(place.key, place.position, StepState.WAITING)
         child = new_job(definition, args, kwargs)._replace(watched=True)
         with self._engine.undoable():
-            [inserted] = insert(self._engine, [child])
+            [handle] = insert(self._engine, [child])
+            assert handle.id is not None
             # A parent's end is watched, so that cancelling it reaches its children.
-            self._engine.watch([parent] if inserted.created else [parent, inserted.job_id])
+            self._engine.watch([parent] if handle.created else [parent, handle.id])
             self._write(record)
-            match = Match.of([("job_id", inserted.job_id)])
-            self._let_wait(place, WaitFor(FINISHED, match, inserted.job_id))
+            match = Match.of([("job_id", handle.id)])
+            self._let_wait(place, WaitFor(FINISHED, match, handle.id))
         self._note(record)

@@ -207,7 +207,8 @@ def _sentence(event: End) -> tuple[int, str, str]:
     elif transition.outcome is RunOutcome.SNOOZED:
         text = f"snoozed, runs again {_when(transition)}"
     elif transition.outcome is RunOutcome.SUSPENDED:
-        text = f"waits for {transition.event or 'an event'}, goes on {_when(transition)}"
+        limit = f", until {_when(transition).removeprefix('at ')}" if transition.again else ""
+        text = f"waits for {transition.waits_for or 'an event'}{limit}"
     elif transition.outcome is RunOutcome.CANCELLED:
         text = f"cancelled: {transition.reason}".rstrip(": ")
     else:

@@ -378,8 +378,7 @@ def _find_more(engine: Engine) -> bool:
     queues = engine.promote(1000, clock.now_or_none())
     if Engine.EVENTS not in queues:
         return bool(queues)
-    done = Relay().run(engine)
-    return len(queues) > 1 or bool(done.queues) or done.more
+    return Relay().run(engine).more or len(queues) > 1
 
 
 def _finish_one(finish: Finish, worker: str, engine: Engine) -> Finished:

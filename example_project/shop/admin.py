@@ -66,7 +66,7 @@ class CampaignAdmin(MadeByJobs):
 class SentMailAdmin(MadeByJobs):
     """The mails that went out."""
 
-    list_display = ["campaign", "customer", "attempt", "sent_at", "message_id"]
+    list_display = ["campaign", "customer", "sent_at", "message_id"]
     list_select_related = ["campaign", "customer"]
     list_filter = ["campaign"]
 

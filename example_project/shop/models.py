@@ -85,13 +85,14 @@ class Campaign(MailText):
 
 
 class Recipient(models.Model):
-    """A customer whom a campaign is for, and the job that mails them.
+    """A customer whom a campaign is for, the part of it that they are in, and the job that mails it.
 
     Written in the transaction that enqueues the job, so there is never one without the other.
     """
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="recipients")
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE)
+    part = models.PositiveIntegerField()
     job_id = models.BigIntegerField()
 
     class Meta:
@@ -111,7 +112,6 @@ class SentMail(models.Model):
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="sent_mails")
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE)
     sent_at = models.DateTimeField(auto_now_add=True)
-    attempt = models.PositiveSmallIntegerField()
     message_id = models.CharField(max_length=255, blank=True)
 
     class Meta:

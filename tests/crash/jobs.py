@@ -15,6 +15,7 @@ from django_jobs.engines.orm.ticking import TickVerbs
 from django_jobs.models import Queue
 from django_jobs.states import State
 from tests.crash.conditions import until
+from tests.crash.gaps import GAPS
 from tests.crash.ledger import VARIABLE, Ledger, note
 
 FOREVER = 600.0
@@ -75,6 +76,52 @@ def walk(context: JobContext, steps: int) -> None:
         else:
             context.step.run(f"send {number}", note, "begin", context.job_id, number)
         note("end", context.job_id, number)
+
+
+@job
+def tread(context: JobContext, steps: int) -> None:
+    """Do what `walk` does, and tell `GAPS` how far it is."""
+    for number in range(steps):
+        name = step_name(number)
+        GAPS.come_to(name)
+        if number % 2:
+            context.step.atomic(name, book_both, context.job_id, number)
+        else:
+            context.step.run(name, send, context, number)
+        note("end", context.job_id, number)
+    GAPS.come_to("")
+
+
+@job
+async def atread(context: JobContext, steps: int) -> None:
+    """Do what `tread` does, as an async job."""
+    for number in range(steps):
+        name = step_name(number)
+        GAPS.come_to(name)
+        if number % 2:
+            await context.step.aatomic(name, book_both, context.job_id, number)
+        else:
+            await context.step.arun(name, send, context, number)
+        note("end", context.job_id, number)
+    GAPS.come_to("")
+
+
+def step_name(number):
+    """Return the name of a step of `walk` and its like."""
+    return f"book {number}" if number % 2 else f"send {number}"
+
+
+def send(context, number):
+    """Have an effect outside the database, under a key."""
+    GAPS.before("effect")
+    note("begin", context.job_id, number, context.idempotency_key)
+
+
+def book_both(job_id, number):
+    """Have two effects in the database."""
+    note("begin", job_id, number)
+    book(job_id, f"{number}a")
+    book(job_id, f"{number}b")
 
 
 @job(atomic=True)

@@ -15,6 +15,7 @@ from django_jobs.states import (
     Snoozed,
     Stopped,
     Succeeded,
+    Suspended,
     TimedOut,
     after_run,
 )
@@ -268,3 +269,12 @@ def test_the_journal_outlives_a_filter_that_breaks(journal, said):
         logger.removeFilter(refuse)
     journal.write([Start(claimed(2))])
     until(lambda: said()[-1:] == ["add #2 started"])
+
+
+def test_a_job_that_waits_says_for_what_and_until_when(said, frozen_clock):
+    log(end(Suspended(Later(instant=frozen_clock.now()), "event order/paid")))
+    log(end(Suspended(None, "a job of double")))
+    assert said() == [
+        "add #1 waits for event order/paid, until 2030-01-15 12:00:00 UTC",
+        "add #1 waits for a job of double",
+    ]

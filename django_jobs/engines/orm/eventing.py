@@ -81,6 +81,10 @@ class Eventing(Rows):
         """Let a step wait no longer."""
         Wait.objects.using(self.alias).filter(job_id=job_id, key=key).delete()
 
+    def forget_cancellations(self, job_ids: Collection[int]) -> None:
+        """Let nothing cancel these jobs any more."""
+        Wait.objects.using(self.alias).filter(job_id__in=job_ids, cancels=True).delete()
+
     def find_event(self, wait: WaitFor, since: datetime) -> Pending | None:
         """Return the oldest event that a step waits for and that was sent at `since` or later."""
         events = Event.objects.using(self.alias).filter(

@@ -61,8 +61,9 @@ class Finishing(Session):
                 fingerprint = CASE ending.target WHEN 'SUCCESSFUL' THEN ''
                     ELSE coalesce(ending.detail ->> 'fingerprint', job.fingerprint) END,
                 unknown_since = NULL,
-                waiting_for = CASE WHEN job.cancel_requested_at IS NULL AND NOT job.woken
-                    THEN ending.detail ->> 'event' END,
+                waiting_for = CASE WHEN job.cancel_requested_at IS NULL AND NOT
+                        (job.woken AND ending.target = 'WAITING')
+                    THEN ending.detail ->> 'waits_for' END,
                 woken = false
             FROM ending
             WHERE job.id = ending.id AND job.claim_id = ending.claim_id
@@ -148,11 +149,12 @@ def _detail(finish: Finish) -> str | None:
 
 
 def _later(finish: Finish) -> dict[str, Any]:
-    again, event = finish.transition.again, finish.transition.event
-    waits = finish.transition.to is State.WAITING
+    again, text = finish.transition.again, finish.transition.waits_for
+    waits_for = {"waits_for": text[:255]} if text else {}
     if again is None:
-        return {"at": NEVER.isoformat(), "event": event} if waits else {}
-    when: dict[str, Any] = (
-        {"at": again.instant.isoformat()} if again.instant else {"delay": max(again.seconds, 0.0)}
-    )
-    return {**when, "event": event} if waits else when
+        return (
+            {"at": NEVER.isoformat(), **waits_for} if finish.transition.to is State.WAITING else {}
+        )
+    if again.instant is not None:
+        return {"at": again.instant.isoformat(), **waits_for}
+    return {"delay": max(again.seconds, 0.0), **waits_for}

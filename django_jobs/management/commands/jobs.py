@@ -1,6 +1,6 @@
 """`manage.py jobs …`: look at jobs and act on them from a terminal. Needs no worker.
 
-What is about schedules stands in `management.schedules`.
+What is about schedules and events stands in modules of their own.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,8 +13,10 @@ from django.db import DatabaseError, connections
 from django_jobs import clock, operations, registry
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, call_text, duration, json_text
+from django_jobs.engines.endings import NEVER
 from django_jobs.exceptions import JobError
 from django_jobs.management.arguments import instant, job_id, positive
+from django_jobs.management.events import EventCommands
 from django_jobs.management.schedules import ScheduleCommands
 from django_jobs.management.tables import write_facts, write_table
 from django_jobs.models import Job, JobLog, JobProgress, JobRun, JobStep
@@ -23,7 +25,7 @@ from django_jobs.states import FINAL, State
 from django_jobs.summary import summarise, with_error
 
 
-class Command(ScheduleCommands):
+class Command(ScheduleCommands, EventCommands):
     """The command `jobs` with its subcommands."""
 
     help = "Look at jobs and schedules, and act on them."
@@ -52,6 +54,7 @@ class Command(ScheduleCommands):
         commands.add_parser("definitions", help="the jobs that this project declares")
         commands.add_parser("status", help="how many jobs, how old, which workers")
         self.add_schedule_commands(commands)
+        self.add_event_commands(commands)
 
     def handle(self, *_args: Any, subcommand: str, **options: Any) -> None:
         """Run one subcommand; what goes wrong is told without a traceback."""
@@ -229,10 +232,13 @@ def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
     yield "state", f"{job.label}, attempt {job.attempt} of {job.max_attempts}"
     if job.state not in FINAL and registry.find(job.name) is None:
         yield "unknown", f'nothing here has this name; renamed? @job(aliases=["{job.name}"])'
+    if job.waiting_for:
+        yield "waits for", job.waiting_for
     yield "queue", f"{job.queue}, priority {job.priority}"
     moments = {
         "enqueued": job.enqueued_at,
         "run at": job.run_at if job.state == State.SCHEDULED else None,
+        "until": job.run_at if job.state == State.WAITING and job.run_at < NEVER else None,
         "started": job.started_at,
         "finished": job.finished_at,
     }
