@@ -292,9 +292,9 @@ def _write(jobs: Sequence[NewJob]) -> list[JobHandle[Any]]:
     alias = get_settings().DATABASE
     handles: list[JobHandle[Any]] = [JobHandle(job.name, first_state(job.later)) for job in jobs]
     if is_elsewhere(alias):
-        transaction.on_commit(partial(insert_for, alias, jobs, handles))
+        transaction.on_commit(partial(_insert, alias, jobs, handles))
     else:
-        insert_for(alias, jobs, handles)
+        _insert(alias, jobs, handles)
     return handles
 
 
@@ -303,20 +303,20 @@ def is_elsewhere(alias: str) -> bool:
     return alias != DEFAULT_DB_ALIAS and connections[DEFAULT_DB_ALIAS].in_atomic_block
 
 
-def insert_for(alias: str, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
-    """Write jobs on the caller's connection, and fill their handles; announce and signal them."""
-    _insert_on(get_engine(alias), jobs, handles)
+def _insert(alias: str, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
+    insert_for(get_engine(alias), jobs, handles)
 
 
 def insert(engine: Engine, jobs: Sequence[NewJob]) -> list[JobHandle[Any]]:
     """Write jobs with what cancels them, on the caller's connection; announce and signal them."""
     handles: list[JobHandle[Any]] = [JobHandle(job.name, first_state(job.later)) for job in jobs]
     if jobs:
-        _insert_on(engine, jobs, handles)
+        insert_for(engine, jobs, handles)
     return handles
 
 
-def _insert_on(engine: Engine, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
+def insert_for(engine: Engine, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
+    """Do what `insert` does, for handles that are there already."""
     now = clock.now_or_none()
     around = engine.undoable() if any(job.cancels for job in jobs) else nullcontext()
     with around:

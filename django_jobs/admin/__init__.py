@@ -1,4 +1,4 @@
-"""Jobs, their runs, batches, events, queues, schedules and workers in Django's admin.
+"""Jobs, runs, batches, events, queues, schedules and workers in Django's admin: read and act.
 
 Rows are never saved here; what an operator may do goes through `operations` and `schedules`.
 Arguments, results and logs are shown to those with `view_job_payload` only, and

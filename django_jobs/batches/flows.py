@@ -100,7 +100,7 @@ class Flow(Members, Generic[R]):
     def _open(self, engine: Engine) -> None:
         if self._block.batch_id is not None:
             raise JobError(f"{self} is written already: a flow has one block.")
-        insert_for(engine.connection.alias, [self._job], [self.parent])
+        insert_for(engine, [self._job], [self.parent])
         assert self.parent.id is not None
         engine.let_wait(self.parent.id)
         if self._join is not None:

@@ -15,8 +15,7 @@ from django_jobs.enqueueing import (
     Call,
     checked_job,
     checked_jobs,
-    first_state,
-    insert_for,
+    insert,
     is_elsewhere,
     resolve,
 )
@@ -102,11 +101,8 @@ class Members:
 
     def _add(self, jobs: Sequence[NewJob]) -> list[JobHandle[Any]]:
         watched = [job._replace(watched=True) for job in jobs]
-        handles: list[JobHandle[Any]] = [
-            JobHandle(job.name, first_state(job.later)) for job in jobs
-        ]
         with self._adding() as engine:
-            insert_for(engine.connection.alias, watched, handles)
+            handles = insert(engine, watched)
             self._count_in(engine, handles)
         return handles
 

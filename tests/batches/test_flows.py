@@ -2,8 +2,10 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 
 from django_jobs import Event, Flow, JobContext, operations
 from django_jobs.batches import Child
@@ -356,3 +358,17 @@ def test_an_async_parent_sees_its_children(part):
 def test_a_repr_says_which_flow_it_is(whole):
     with Flow(whole, "album") as flow:
         assert repr(flow) == f"<Flow tests.whole #{flow.parent.id}>"
+
+
+def test_jobs_show_tells_what_a_parent_waits_for_and_what_has_failed_it(part, whole):
+    def shown(handle):
+        out = StringIO()
+        call_command("jobs", "show", str(handle.id), stdout=out)
+        return out.getvalue()
+
+    with Flow(whole, "album") as flow:
+        child = flow.enqueue(part, "bad", fails=True)
+    assert "its children" in shown(flow.parent)
+    run_jobs()
+    assert "attempt 0: failed, 2030-01-15 12:00:00\n" in shown(flow.parent)
+    assert f"child #{child.id} (part) failed: ValueError: no bad" in shown(flow.parent)

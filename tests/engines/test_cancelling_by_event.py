@@ -5,18 +5,7 @@ import pytest
 from django_jobs.models import Event, Job
 from django_jobs.states import State
 from tests.engines.scenes import LATER, NOON, job_of
-from tests.engines.waits import hand_out, sent, suspended, wait_for, waits
-
-
-def cancelled_by(scene, count=1, *, run=True, **fields):
-    """Return jobs that "order/paid" cancels, running ones or such that have not begun."""
-    if run:
-        ids = [hold.job_id for hold in scene.run(count, **fields)]
-    else:
-        ids = scene.enqueue(count, **fields)
-    for job_id in ids:
-        scene.engine.let_cancel(job_id, [wait_for()], NOON)
-    return ids
+from tests.engines.waits import cancelled_by, hand_out, sent, suspended, wait_for, waits
 
 
 def test_what_an_event_cancels_is_cancelled_or_asked_to_stop(engine, scene):

@@ -13,6 +13,7 @@ from tests.engines.waits import (
     ENDLESS,
     PAID,
     begin_wait,
+    cancelled_by,
     hand_out,
     pending_events,
     sent,

@@ -72,3 +72,14 @@ def step_of(hold, key="payment"):
 def waits():
     """Return the jobs that wait."""
     return set(Wait.objects.values_list("job_id", flat=True))
+
+
+def cancelled_by(scene, count=1, *, run=True, **fields):
+    """Return jobs that "order/paid" cancels, running ones or such that have not begun."""
+    if run:
+        ids = [hold.job_id for hold in scene.run(count, **fields)]
+    else:
+        ids = scene.enqueue(count, **fields)
+    for job_id in ids:
+        scene.engine.let_cancel(job_id, [wait_for()], NOON)
+    return ids

@@ -108,6 +108,7 @@ class Settling(BatchRows, Ends):
             self._record_failure(job, -1 - counts.get(job.pk, 0), reasons[job.pk], now)
         self.jobs.filter(pk__in=[job.pk for job in jobs]).update(
             state=State.FAILED,
+            run_at=now,
             finished_at=now,
             waiting_for=None,
             fingerprint=CHILD_FINGERPRINT,
