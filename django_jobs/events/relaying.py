@@ -21,7 +21,7 @@ from django_jobs.enqueueing import insert
 from django_jobs.events.sending import jobs_for
 from django_jobs.exceptions import ArgumentsTooLarge
 from django_jobs.serializers import dump_result
-from django_jobs.states import State
+from django_jobs.states import FINAL, State
 from django_jobs.subscriptions import SYSTEM, Event, Trigger
 
 logger = logging.getLogger("django_jobs")
@@ -111,7 +111,8 @@ class Relay:
         queues |= engine.cancel_below(
             [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
         )
-        engine.forget_cancellations(list(ends))
+        # One that was retried meanwhile lives again.
+        engine.forget_cancellations([pk for pk, end in ends.items() if end.state in FINAL])
         woken = engine.wake([_delivery(event, ends) for event in events], now)
         engine.put_away(woken.done, now)
         if woken.asked_to_stop:
