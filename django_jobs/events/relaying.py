@@ -127,7 +127,8 @@ class Relay:
         below = engine.cancel_below(
             [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
         )
-        engine.forget_cancellations(list(ends))
+        # One that was retried meanwhile lives again.
+        engine.forget_cancellations([pk for pk, end in ends.items() if end.state in FINAL])
         settled = settle(engine, _states(events, ends), ends, now)
         woken = engine.wake([_delivery(event, ends) for event in events], now)
         busy = below.left | settled.busy

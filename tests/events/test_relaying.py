@@ -1,11 +1,12 @@
 """Handing out beside trouble: events that cannot be handed out, jobs that are locked, other relays."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connections
 
-from django_jobs import JobContext, State, send_event
+from django_jobs import JobContext, State, operations, send_event
 from django_jobs.definitions import job
 from django_jobs.engines import get_engine
 from django_jobs.events import Relay, relaying
@@ -152,6 +153,21 @@ def test_page_after_page_is_handed_out_in_the_order_of_sending(waiting):
     assert hand_out() <= 5
     assert JobStep.objects.filter(state="done").count() == 10
     assert [event.woken for event in EventRow.objects.all()] == [1] * 10
+
+
+@pytest.mark.django_db
+def test_one_that_is_retried_before_its_end_was_handed_out_can_still_be_cancelled():
+    @job(name="tests.failing", cancel_on="shop/closed", max_attempts=1)
+    def failing() -> None:
+        raise ValueError("no")
+
+    handle = failing.using(run_after=timedelta(days=7)).enqueue()
+    operations.cancel([handle.id])
+    operations.retry([handle.id])
+    hand_out()
+    send_event("shop/closed")
+    hand_out()
+    assert handle.refresh().status == State.CANCELLED
 
 
 def waiting_too(waiting, before):

@@ -194,3 +194,9 @@ def test_a_run_that_died_before_it_looked_back_is_made_up_for(wait, monkeypatch,
     Job.objects.update(state=State.READY)
     assert run_jobs() == [RunOutcome.SUCCESSFUL]
     assert handle.refresh().result == {"order_id": 17}
+
+
+def test_fields_whose_names_no_wait_could_hold_are_refused(wait):
+    wait(match={f"{number}" + "ж" * 100: 1 for number in range(10)})
+    run_jobs()
+    assert "InvalidEvent" in JobRun.objects.get().error_type

@@ -115,7 +115,8 @@ class Eventing(Rows):
         """Return how these jobs have ended."""
         jobs = self.jobs.filter(pk__in=job_ids).order_by("pk")
         newest: dict[int, JobRun] = {}
-        for run in self.runs.filter(job_id__in=job_ids).order_by("pk"):
+        runs = self.runs.filter(job_id__in=job_ids).order_by("pk")
+        for run in runs.only("job_id", "result", "error_type", "error"):  # logs are long
             newest[run.job_id] = run
         return {job.pk: _end(job, newest.get(job.pk)) for job in jobs}
 
