@@ -18,7 +18,7 @@ from benchmarks.figures import Figure, table
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-PARTS = ("enqueue", "drain", "pickup", "idle", "schedules", "steps")
+PARTS = ("enqueue", "drain", "pickup", "idle", "schedules", "steps", "events")
 TITLES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from django_jobs import job
+from django_jobs import Event, JobContext, job
 
 
 @job
@@ -14,3 +14,16 @@ def nothing(number: int = 0) -> None:
 def stamp() -> float:
     """Return when it started, by this machine's clock."""
     return time.time()
+
+
+@job
+def await_word(context: JobContext, number: int | None) -> float:
+    """Wait for a word; return when it came, by this machine's clock."""
+    match = {} if number is None else {"number": number}
+    context.step.wait_for_event("word", "word", match=match, timeout=3600)
+    return time.time()
+
+
+@job(on="bench/heard")
+def hear(event: Event) -> None:
+    """Do nothing about an event."""

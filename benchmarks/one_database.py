@@ -33,6 +33,7 @@ def _figures(vendor: str, scale: Any, parts: list[str]) -> Iterator[Any]:
     from benchmarks import (  # noqa: PLC0415 - as above
         draining,
         enqueueing,
+        eventing,
         idling,
         pickup,
         scheduling,
@@ -51,6 +52,8 @@ def _figures(vendor: str, scale: Any, parts: list[str]) -> Iterator[Any]:
         yield from scheduling.measure(scale)
     if not parts or "steps" in parts:
         yield from stepping.measure(scale)
+    if not parts or "events" in parts:
+        yield from eventing.measure(vendor, scale)
 
 
 def _server(connection: Any) -> str:

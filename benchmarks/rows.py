@@ -18,6 +18,9 @@ TABLES = (
     "job_log",
     "job_progress",
     "job_step",
+    "event",
+    "event_key",
+    "wait",
 )
 
 INSERT = """

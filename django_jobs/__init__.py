@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from django_jobs.batches import Batch, Flow
     from django_jobs.context import JobContext
     from django_jobs.declarations import cron, every
     from django_jobs.definitions import job
     from django_jobs.enqueueing import aenqueue, aenqueue_many, enqueue, enqueue_many
-    from django_jobs.events import asend_event, send_event
+    from django_jobs.events import asend_event, emit_on, send_event
     from django_jobs.exceptions import (
         Cancel,
         JobError,
@@ -29,8 +30,10 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "Backoff": "retries",
+    "Batch": "batches",
     "Cancel": "exceptions",
     "Event": "subscriptions",
+    "Flow": "batches",
     "JobContext": "context",
     "JobError": "exceptions",
     "NonRetriable": "exceptions",
@@ -42,6 +45,7 @@ _PLACES = {
     "aenqueue_many": "enqueueing",
     "asend_event": "events",
     "cron": "declarations",
+    "emit_on": "events",
     "enqueue": "enqueueing",
     "enqueue_many": "enqueueing",
     "every": "declarations",
@@ -52,8 +56,10 @@ _PLACES = {
 
 __all__ = [
     "Backoff",
+    "Batch",
     "Cancel",
     "Event",
+    "Flow",
     "JobContext",
     "JobError",
     "NonRetriable",
@@ -65,6 +71,7 @@ __all__ = [
     "aenqueue_many",
     "asend_event",
     "cron",
+    "emit_on",
     "enqueue",
     "enqueue_many",
     "every",

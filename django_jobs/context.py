@@ -1,7 +1,8 @@
 """What a running job knows about itself, and what it may say: progress, log lines, "shall I stop?".
 
-A context lives in memory. It touches no database: the worker's own threads collect what a
-job reports and write it, so that a job never waits for its own progress bar.
+A context lives in memory. It touches no database, but for `step` and `children()`: the worker's
+own threads collect what a job reports and write it, so that a job never waits for its own progress
+bar.
 """
 
 import threading
@@ -10,8 +11,12 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
+from uuid import uuid4
+
+from asgiref.sync import sync_to_async
 
 from django_jobs import clock
+from django_jobs.batches import Child, children_of
 from django_jobs.masking import mask_text
 from django_jobs.serializers import clean_text
 from django_jobs.steps import Steps, current_step
@@ -86,8 +91,9 @@ class JobContext:
         """A text that is the same at every attempt of the step (or of the job, outside of steps).
 
         Give it to others, such as a mail provider, who then do twice nothing that was asked twice.
+        No two jobs of a database have the same one. Outside a worker each call has its own.
         """
-        job = self.name if self.job_id is None else self.job_id
+        job = self._call if self.job_id is None else self.job_id
         step = current_step.get()
         return f"{job}:{step}" if step else str(job)
 
@@ -97,9 +103,25 @@ class JobContext:
         return cls(name)
 
     @cached_property
+    def _call(self) -> str:
+        return f"{self.name}-{uuid4().hex}"
+
+    @cached_property
     def secrets(self) -> frozenset[str]:
         """The texts to mask. Found when they are first needed: most jobs never need them."""
         return self.find_secrets()
+
+    def children(self) -> list[Child]:
+        """Return the children of a flow whose parent this job is, in the order they were added.
+
+        Each has `job_id`, `name`, `state`, `result` and `error`. Empty for every other job, and
+        outside a worker.
+        """
+        return [] if self.job_id is None else children_of(self.job_id)
+
+    async def achildren(self) -> list[Child]:
+        """Do what `children` does in an async job."""
+        return await sync_to_async(self.children)()
 
     def should_stop(self) -> bool:
         """Say whether the job ought to end now; ask it between two units of work.

@@ -18,7 +18,7 @@ from django_jobs import clock, registry
 from django_jobs.announcements import announce
 from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
-from django_jobs.engines.base import Engine, Inserted, NewJob
+from django_jobs.engines.base import Engine, NewJob
 from django_jobs.engines.events import WaitFor
 from django_jobs.exceptions import InvalidEvent, JobError, NotAJob
 from django_jobs.handles import JobHandle, running_job
@@ -128,8 +128,7 @@ def enqueue_one(
     definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> JobHandle[Any]:
     """Write one job of `definition`."""
-    _check_place(definition)
-    return _write([new_job(definition, args, kwargs)])[0]
+    return _write([checked_job(definition, args, kwargs)])[0]
 
 
 aenqueue_one = sync_to_async(enqueue_one)
@@ -138,13 +137,7 @@ aenqueue_one = sync_to_async(enqueue_one)
 
 def enqueue_all(definition: "Definition", calls: Iterable[Call]) -> list[JobHandle[Any]]:
     """Write a job of `definition` per call, all or none."""
-    _check_place(definition)
-    jobs = []
-    for number, call in enumerate(calls):
-        try:
-            jobs.append(new_job(definition, *_split(call)))
-        except (TypeError, ValueError) as problem:
-            raise type(problem)(f"Call {number}: {problem}") from None
+    jobs = checked_jobs(definition, calls)
     return _write(jobs) if jobs else []
 
 
@@ -165,6 +158,26 @@ def resolve(definition: Any) -> "Definition":
             "Put @job above it, or call it directly."
         )
     raise NotAJob(f"enqueue() takes a job or the name of one, not {definition!r}.")
+
+
+def checked_job(
+    definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> NewJob:
+    """Return the job of a call that somebody enqueues; raises as `enqueue` does."""
+    _check_place(definition)
+    return new_job(definition, args, kwargs)
+
+
+def checked_jobs(definition: "Definition", calls: Iterable[Call]) -> list[NewJob]:
+    """Return the job of each call that somebody enqueues; raises as `enqueue_many` does."""
+    _check_place(definition)
+    jobs = []
+    for number, call in enumerate(calls):
+        try:
+            jobs.append(new_job(definition, *_split(call)))
+        except (TypeError, ValueError) as problem:
+            raise type(problem)(f"Call {number}: {problem}") from None
+    return jobs
 
 
 def _check_place(definition: "Definition") -> None:
@@ -278,21 +291,32 @@ def first_state(later: Later | None) -> State | None:
 def _write(jobs: Sequence[NewJob]) -> list[JobHandle[Any]]:
     alias = get_settings().DATABASE
     handles: list[JobHandle[Any]] = [JobHandle(job.name, first_state(job.later)) for job in jobs]
-    if alias != DEFAULT_DB_ALIAS and connections[DEFAULT_DB_ALIAS].in_atomic_block:
+    if is_elsewhere(alias):
         transaction.on_commit(partial(_insert, alias, jobs, handles))
     else:
         _insert(alias, jobs, handles)
     return handles
 
 
+def is_elsewhere(alias: str) -> bool:
+    """Say whether the caller has a transaction open that jobs in `alias` cannot join."""
+    return alias != DEFAULT_DB_ALIAS and connections[DEFAULT_DB_ALIAS].in_atomic_block
+
+
 def _insert(alias: str, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
-    for handle, inserted in zip(handles, insert(get_engine(alias), jobs), strict=True):
-        handle.fill(inserted.job_id, created=inserted.created)
-    signal_enqueued([handle for handle in handles if handle.created])
+    insert_for(get_engine(alias), jobs, handles)
 
 
-def insert(engine: Engine, jobs: Sequence[NewJob]) -> list[Inserted]:
-    """Write jobs with what cancels them, on the caller's connection; announce them."""
+def insert(engine: Engine, jobs: Sequence[NewJob]) -> list[JobHandle[Any]]:
+    """Write jobs with what cancels them, on the caller's connection; announce and signal them."""
+    handles: list[JobHandle[Any]] = [JobHandle(job.name, first_state(job.later)) for job in jobs]
+    if jobs:
+        insert_for(engine, jobs, handles)
+    return handles
+
+
+def insert_for(engine: Engine, jobs: Sequence[NewJob], handles: Sequence[JobHandle[Any]]) -> None:
+    """Do what `insert` does, for handles that are there already."""
     now = clock.now_or_none()
     around = engine.undoable() if any(job.cancels for job in jobs) else nullcontext()
     with around:
@@ -300,11 +324,13 @@ def insert(engine: Engine, jobs: Sequence[NewJob]) -> list[Inserted]:
         for job, inserted in zip(jobs, written, strict=True):
             if job.cancels and inserted.created:
                 engine.let_cancel(inserted.job_id, job.cancels, now)
+    for handle, inserted in zip(handles, written, strict=True):
+        handle.fill(inserted.job_id, created=inserted.created)
     fresh = [number for number, inserted in enumerate(written) if inserted.created]
     if fresh:
         queues = tuple(sorted({jobs[number].queue for number in fresh}))
-        announce(engine.connection, queues, written[fresh[0]].job_id)
-    return written
+        announce(engine.connection, queues, handles[fresh[0]].id)
+        signal_enqueued([handles[number] for number in fresh])
 
 
 def signal_enqueued(handles: Sequence[JobHandle[Any]]) -> None:

@@ -23,6 +23,14 @@ class ScheduleNotFound(JobError, LookupError):
     """There is no schedule of that name."""
 
 
+class BatchNotFound(JobError, LookupError):
+    """There is no batch of that number; it may have been rolled back, or pruned."""
+
+
+class BatchFinished(JobError):
+    """All jobs of the batch have ended: nothing can be added to it any more."""
+
+
 class ArgumentsTooLarge(JobError, ValueError):
     """The arguments of a job take more room than `MAX_ARGUMENTS` allows."""
 

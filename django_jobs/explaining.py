@@ -13,7 +13,7 @@ from django_jobs import clock, registry, summary
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration
 from django_jobs.engines.endings import NEVER
-from django_jobs.models import Claim, Job, JobRun, JobStep, Queue, Tick, Wait
+from django_jobs.models import Batch, BatchJob, Claim, Job, JobRun, JobStep, Queue, Tick, Wait
 from django_jobs.operations import NOT_FOUND, is_paused
 from django_jobs.states import State, StepState
 from django_jobs.summary import WorkerSummary
@@ -74,7 +74,11 @@ def _waiting(job: Job, now: datetime) -> Iterator[Reason]:
     steps = list(_steps(job, now))
     yield from steps
     if not steps:
-        yield _predecessor(job) or Reason(f"It waits for {job.waiting_for or 'nothing on record'}.")
+        yield (
+            _predecessor(job)
+            or _children(job)
+            or Reason(f"It waits for {job.waiting_for or 'nothing on record'}.")
+        )
     if job.run_at < NEVER:
         yield Reason(f"It goes on {_at(job.run_at, now)} at the latest.")
     if not any(worker.is_alive for worker in _workers(now)):
@@ -235,6 +239,20 @@ def _predecessor(job: Job) -> Reason | None:
     what = "the job before it" if before is None else f"#{before}, the job before it"
     advice = f"Why that takes so long: python manage.py jobs why {before}" if before else ""
     return Reason(f"It waits for the end of {what} of the same schedule.", advice)
+
+
+def _children(job: Job) -> Reason | None:
+    """Return how many of its children the parent of a flow waits for."""
+    alias = get_settings().DATABASE
+    flow = Batch.objects.using(alias).filter(parent_id=job.pk, finished_at=None).first()
+    if flow is None:
+        return None
+    open_ones = BatchJob.objects.using(alias).filter(batch_id=flow.pk, state="").order_by("id")
+    first = open_ones.exclude(job_id=job.pk).values_list("job_id", flat=True).first()
+    advice = f"Why that takes so long: python manage.py jobs why {first}" if first else ""
+    named = f", the first of them #{first}" if first else ""
+    text = f"It waits for its children: {flow.pending:,} of {flow.total:,} have not ended{named}."
+    return Reason(text, advice)
 
 
 def _last_error(job: Job) -> str:

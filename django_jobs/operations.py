@@ -44,7 +44,8 @@ class OperationResult:
 def retry(job_ids: Iterable[int], *, from_start: bool = False) -> OperationResult:
     """Make finished jobs ready to run again, with all their attempts and their whole history.
 
-    Finished steps stay finished, unless it goes `from_start`.
+    Finished steps stay finished, unless it goes `from_start`. The parent of a flow waits for those
+    of its children that have not ended.
     """
     otherwise = "only a finished job can be retried"
     return _make_ready(job_ids, FINAL, otherwise, finished=from_start)
@@ -161,6 +162,7 @@ def _make_ready(
         get_engine(alias).reopen(done)
         if finished is not None:
             get_engine(alias).forget_steps(done, finished=finished)
+            get_engine(alias).reopen_flows(done, clock.now_or_none())
         refused = dict.fromkeys(taken, KEY_TAKEN)
         refused |= _reasons(alias, _rest(ids, done, taken), otherwise)
         _announce_jobs(alias, done)

@@ -64,6 +64,17 @@ class StepState(StrEnum):
     """For an event, or for the end of another job."""
 
 
+class IfFailed(StrEnum):
+    """What it means to the parent of a flow that a child has failed or was cancelled."""
+
+    FAIL = "fail"
+    """The parent fails at once."""
+    IGNORE = "ignore"
+    """Nothing: the child has ended, that is all."""
+    CONTINUE = "continue"
+    """The parent runs at once; children that have not ended go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorRecord:
     """An exception, already reduced to text that is safe to store."""

@@ -19,6 +19,8 @@ LONGEST_NAME = 200
 LONGEST_KEY = 200
 MOST_TRIGGERS = 10
 MOST_FIELDS = 10
+LONGEST_FIELDS = 1000
+"""Bytes of the names of a match's fields as JSON, which is what a wait stores."""
 
 SYSTEM = "django_jobs/"
 """What the names of our own events begin with; nobody else may send such."""
@@ -197,6 +199,8 @@ def pairs(match: Any) -> tuple[tuple[str, Any], ...]:
         raise InvalidEvent(f'match takes a dict such as {{"order_id": 17}}, got {match!r}.')
     if len(match) > MOST_FIELDS:
         raise InvalidEvent(f"match takes at most {MOST_FIELDS} fields, got {len(match)}.")
+    if len(json.dumps([str(path) for path in match])) > LONGEST_FIELDS:
+        raise InvalidEvent(f"the names of match's fields take more than {LONGEST_FIELDS} bytes.")
     for path, value in match.items():
         if not isinstance(path, str) or not path or clean_text(path) != path:
             raise InvalidEvent(f"match has the field {path!r}; fields are texts.")

@@ -9,11 +9,13 @@
 | `BASE_URL` | where the worker finds the web server | `http://127.0.0.1:8000` |
 | `IMPORT_PAUSE` | seconds that an import rests after 100 rows, so that it can be watched | 0.6 |
 | `REPORT_PAUSE` | seconds that a report rests after a tenth of its rows, for the same reason | 0.6 |
+| `ORDER_PATIENCE` | seconds that an order waits for its payment | two days; 40 in the demo |
 | `DEBUG`, `SECRET_KEY`, `ALLOWED_HOSTS` | as in Django | on, made once, this machine |
 """
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 
 import django
@@ -144,6 +146,7 @@ BASE_URL = env.str("BASE_URL", "http://127.0.0.1:8000")
 MEDIA_ROOT = DATA_DIR / "files"
 IMPORT_PAUSE = env.float("IMPORT_PAUSE", 0.6)
 REPORT_PAUSE = env.float("REPORT_PAUSE", 0.6)
+ORDER_PATIENCE = timedelta(seconds=env.float("ORDER_PATIENCE", 2 * 24 * 60 * 60))
 
 DEFAULT_FROM_EMAIL = "Corner Shop <shop@example.com>"
 SHOP_OWNER = env.str("SHOP_OWNER", "The owner <owner@example.com>")

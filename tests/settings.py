@@ -9,6 +9,7 @@
 | `TEST_DATABASE_NAME` | set for child processes that must see the running tests' database    |
 | `TEST_OTHER_NAME`    | the same for the second database, `other`                            |
 | `TEST_DJANGO_JOBS`   | the setting `DJANGO_JOBS` as JSON, for child processes               |
+| `TEST_GAP_DEATHS`    | how many workers die between the same two statements (default: 1)    |
 
 pytest-django reads the settings before anything else, so child processes and parallel test
 workers find everything that is started here in their environment.

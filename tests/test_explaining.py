@@ -9,7 +9,7 @@ from django.urls import reverse
 from django_jobs import summary
 from django_jobs.engines.endings import NEVER
 from django_jobs.explaining import explain
-from django_jobs.models import Claim, Job, JobStep, Queue, Wait
+from django_jobs.models import Batch, BatchJob, Claim, Job, JobStep, Queue, Wait
 from django_jobs.states import StepState
 from tests.conftest import NOON
 from tests.factories import JobFactory, QueueFactory, ScheduleFactory, TickFactory, WorkerFactory
@@ -213,6 +213,19 @@ def test_a_held_job_names_the_job_before_it():
     assert told(job) == [
         f"It waits for the end of #{before.pk}, the job before it of the same schedule."
     ]
+
+
+def test_the_parent_of_a_flow_counts_the_children_it_waits_for():
+    WorkerFactory()
+    parent = JobFactory(waiting=True, run_at=NEVER, waiting_for="its children")
+    flow = Batch.objects.create(parent_id=parent.pk, total=3, pending=2, created_at=NOON)
+    first = JobFactory()
+    for job, state in ((parent, ""), (JobFactory(), "SUCCESSFUL"), (first, ""), (JobFactory(), "")):
+        BatchJob.objects.create(batch_id=flow.pk, job_id=job.pk, name=job.name, state=state)
+    assert told(parent) == [
+        f"It waits for its children: 2 of 3 have not ended, the first of them #{first.pk}."
+    ]
+    assert advised(parent) == [f"Why that takes so long: python manage.py jobs why {first.pk}"]
 
 
 def test_who_waits_without_a_living_worker_is_not_woken():

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 HEAD = """
 from typing import Awaitable
 from typing_extensions import assert_type
-from django_jobs import JobContext, aenqueue, aenqueue_many, enqueue, enqueue_many, job
+from django_jobs import Batch, Flow, JobContext, aenqueue, aenqueue_many, enqueue, enqueue_many, job
 from django_jobs.handles import JobHandle
 
 @job
@@ -44,6 +44,15 @@ assert_type(plain(1), str)
 assert_type(asked(1), dict[str, int])
 assert_type(asked(JobContext("x"), 1), dict[str, int])
 enqueue("shop.jobs.send", 1, to="ana")
+with Batch("all") as batch, Flow(later, 1) as flow:
+    assert_type(batch.enqueue(plain, 1, loud=True), JobHandle[str])
+    assert_type(batch.enqueue_many(later, [(1,)]), list[JobHandle[float]])
+    assert_type(batch.id, int | None)
+    batch.on_finish(asked.using(priority=1), 1)
+    batch.on_success("shop.jobs.publish", 1)
+    assert_type(flow.parent.result, float)
+    assert_type(flow.enqueue(asked, 1), JobHandle[dict[str, int]])
+    assert_type(flow.using(if_failed="ignore").flow(plain, 1).parent, JobHandle[str])
 
 async def work() -> None:
     assert_type(await later.aenqueue(1), JobHandle[float])
@@ -75,6 +84,14 @@ two = later.aenqueue_many([1])
 plain("x")
 plain.using(quue="mail")
 plain.using(priority="high")
+batch.enqueue(plain, "x")
+batch.enqueue_many(later, [1])
+batch.on_success(plain, "x")
+batch.on_failure(plain)
+batch.on_finish(asked, 1, 2)
+Flow(plain, "x")
+flow.enqueue(later, "x")
+flow.flow(asked, "x")
 job(quue="mail")
 """
 

@@ -7,6 +7,7 @@ even to them without secrets.
 
 from django.contrib.admin import site
 
+from django_jobs.admin.batches import BatchAdmin
 from django_jobs.admin.events import EventAdmin
 from django_jobs.admin.jobs import JobAdmin, JobRunAdmin
 from django_jobs.admin.queues import QueueAdmin, WorkerAdmin
@@ -15,6 +16,7 @@ from django_jobs.admin.schedules import ScheduleAdmin
 from django_jobs.conf import get_settings
 
 __all__ = [
+    "BatchAdmin",
     "EventAdmin",
     "JobAdmin",
     "JobRunAdmin",

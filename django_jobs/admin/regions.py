@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_jobs.display import ago, duration
-from django_jobs.models import Event, Job, JobRun, Queue, Schedule, Worker
+from django_jobs.models import Batch, Event, Job, JobRun, Queue, Schedule, Worker
 from django_jobs.overview import Amount, ErrorGroup, Overview, QueueState
 from django_jobs.schedules import portrait
 from django_jobs.states import State
@@ -149,9 +149,9 @@ class Regions:
         return ""
 
     def _lists(self) -> Iterator[Values]:
-        for model in (Job, JobRun, Queue, Schedule, Worker, Event):
+        for model in (Job, JobRun, Batch, Queue, Schedule, Worker, Event):
             if self._rights.may_view(model):
-                name = str(model._meta.verbose_name_plural)  # noqa: SLF001 - Django's documented name
+                name = str(model._meta.verbose_name_plural)
                 yield {"label": name.capitalize(), "url": self._list(model.__name__.lower())}
 
     def _counts(self) -> Iterator[Values]:

@@ -14,18 +14,20 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, include, path, re_path, reverse
 
+from django_jobs.admin.batches import BatchAdmin
 from django_jobs.admin.dashboard import Dashboard
 from django_jobs.admin.events import EventAdmin
 from django_jobs.admin.jobs import JobAdmin, JobRunAdmin
 from django_jobs.admin.queues import QueueAdmin, WorkerAdmin
 from django_jobs.admin.schedules import ScheduleAdmin
 from django_jobs.conf import get_settings
-from django_jobs.models import Event, Job, JobRun, Queue, Schedule, Worker
+from django_jobs.models import Batch, Event, Job, JobRun, Queue, Schedule, Worker
 
 LABEL = "django_jobs"
 ADMINS: dict[Any, Any] = {
     Job: JobAdmin,
     JobRun: JobRunAdmin,
+    Batch: BatchAdmin,
     Queue: QueueAdmin,
     Schedule: ScheduleAdmin,
     Worker: WorkerAdmin,

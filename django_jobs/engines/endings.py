@@ -15,9 +15,11 @@ NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 WORKER_LOST = "worker lost"
 TAKEN_AWAY = "taken away"
+CHILD_FAILED = "child failed"
 """What stands in `error_type` of a run that somebody else ended; no class has such a name."""
 
 LOST_FINGERPRINT = "worker-lost"
+CHILD_FINGERPRINT = "child-failed"
 LOST_TEXTS = {
     State.READY: (
         "Worker {worker} stopped answering (its lease ended at {deadline} UTC); the job was "

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django_jobs.engines.batches import Below
 from django_jobs.states import State
 from django_jobs.subscriptions import Match
 
@@ -133,8 +134,11 @@ class EventVerbs(ABC):
         """Return the oldest event that a step waits for and that was sent at `since` or later."""
 
     @abstractmethod
-    def take_events(self, limit: int) -> list[Pending]:
-        """Return the oldest events that are to be handed out, and lock them; never waits."""
+    def take_events(self, limit: int, after: int = 0) -> list[Pending]:
+        """Return the oldest events that are to be handed out, and lock them; never waits.
+
+        `after` leaves out the events up to that number.
+        """
 
     @abstractmethod
     def ends_of(self, job_ids: Collection[int]) -> dict[int, End]:
@@ -153,8 +157,11 @@ class EventVerbs(ABC):
         """Let the end of these jobs be an event."""
 
     @abstractmethod
-    def cancel_below(self, parent_ids: Collection[int], now: datetime | None = None) -> set[str]:
-        """Cancel the jobs for whose end these wait and which have not begun; never waits."""
+    def cancel_below(self, parent_ids: Collection[int], now: datetime | None = None) -> Below:
+        """Cancel the jobs for whose end these wait and which have not begun; never waits.
+
+        These are the jobs that steps of theirs have enqueued, and their children in flows.
+        """
 
     @abstractmethod
     def put_away(self, pending: Collection[int], now: datetime | None = None) -> None:
@@ -170,4 +177,4 @@ class EventVerbs(ABC):
 
     @abstractmethod
     def prune_events(self, before: datetime, keys_before: datetime, limit: int) -> int:
-        """Delete old events that are handed out, and old keys; return how many events."""
+        """Delete old events that are handed out, and old keys; return how many rows."""

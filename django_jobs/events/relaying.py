@@ -5,7 +5,7 @@ locked. What is done for it is done in the transaction that says so.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,15 +14,16 @@ from django.db import InterfaceError, OperationalError
 
 from django_jobs import clock, registry
 from django_jobs.announcements import hurry
+from django_jobs.batches import repair, settle
 from django_jobs.display import masked_arguments
 from django_jobs.engines.base import Engine, NewJob
-from django_jobs.engines.events import Delivery, End, Pending
+from django_jobs.engines.events import Delivery, End, Pending, Woken
 from django_jobs.enqueueing import insert
-from django_jobs.events.sending import jobs_for
+from django_jobs.events.sending import ids_of, jobs_for
 from django_jobs.exceptions import ArgumentsTooLarge
 from django_jobs.serializers import dump_result
-from django_jobs.states import State
-from django_jobs.subscriptions import SYSTEM, Event, Trigger
+from django_jobs.states import FINAL, State
+from django_jobs.subscriptions import JOB, SYSTEM, Event, Trigger
 
 logger = logging.getLogger("django_jobs")
 
@@ -30,78 +31,116 @@ PAGE = 100
 PATIENCE = timedelta(minutes=1)
 """How old a wait is before somebody looks whether its event was forgotten."""
 
+WINDOW = 10_000
+"""Jobs in batches that are looked at in one repair."""
+
 AWAY = (OperationalError, InterfaceError)
 WITHOUT_LIMIT = 2**62
 
 
 @dataclass(frozen=True, slots=True)
 class HandedOut:
-    """What one turn did: the queues that have work now, and whether to look again at once."""
+    """What one turn did: queues with work, events taken, and whether to look again at once."""
 
     queues: frozenset[str] = frozenset()
+    count: int = 0
     more: bool = False
 
 
 class Relay:
-    """Hands events out, a page at a time."""
+    """Hands events out, a page at a time; one after the other it comes by all that are pending.
+
+    It remembers, too, how far it has looked for forgotten ends.
+    """
+
+    def __init__(self) -> None:
+        self._after = 0
+        self._member = 0
 
     def run(self, engine: Engine) -> HandedOut:
-        """Hand out the oldest events, all in one transaction; one that fails stops no other."""
+        """Hand out the next events, all in one transaction; one that fails stops no other.
+
+        Events whose jobs others have locked stay pending; the next turn goes on behind them.
+        """
         try:
-            return self._hand_out(engine, PAGE)
+            with engine.undoable():
+                return self._turn(engine, PAGE, self._hand_out)
         except AWAY:
             raise
         except Exception:  # noqa: BLE001 - they are taken one by one, and the bad one is named
             return self._one_by_one(engine)
 
     def repair(self, engine: Engine) -> int:
-        """Tell again of ended jobs that somebody waits for in vain; return how many."""
-        return engine.forgotten_ends(engine.at(clock.now_or_none()) - PATIENCE, PAGE)
+        """Tell again of ended jobs that somebody waits for in vain; return how many.
+
+        Finishes batches, too, that ought to have finished.
+        """
+        now = engine.at(clock.now_or_none())
+        repair(engine, PAGE, now)
+        told, self._member = engine.forgotten_members(self._member, WINDOW)
+        return told + engine.forgotten_ends(now - PATIENCE, PAGE)
 
     def _one_by_one(self, engine: Engine) -> HandedOut:
         queues: set[str] = set()
-        taken = 0
-        while taken < PAGE:
-            taken += 1
-            try:
-                done = self._hand_out(engine, 1)
-            except AWAY:
-                raise
-            except Exception as problem:  # noqa: BLE001 - said, and kept with the event
-                self._give_up(engine, problem)
-                continue
+        turns, more = 0, True
+        while more and turns < PAGE:
+            with engine.undoable():
+                done = self._turn(engine, 1, self._hand_out_or_give_up)
             queues |= done.queues
-            if not done.more:
-                break
-        return HandedOut(frozenset(queues), more=taken == PAGE)
+            turns, more = turns + 1, done.more
+        return HandedOut(frozenset(queues), turns, more)
 
-    def _give_up(self, engine: Engine, problem: Exception) -> None:
-        now = clock.now_or_none()
-        with engine.transaction():
-            for event in engine.take_events(1):
-                reason = f"{type(problem).__name__}: {problem}"
-                logger.error("Event %s #%d is not handed out. %s", event.name, event.id, reason)
-                engine.give_up(event.id, reason, now)
-
-    def _hand_out(self, engine: Engine, limit: int) -> HandedOut:
-        now = clock.now_or_none()
-        with engine.undoable():
-            events = engine.take_events(limit)
-            if not events:
-                return HandedOut()
-            ends = engine.ends_of([event.job_id for event in events if event.job_id])
-            queues = self._start_listeners(engine, events, ends)
-            queues |= engine.cancel_below(
-                [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
-            )
-            engine.forget_cancellations(list(ends))
-            woken = engine.wake([_delivery(event, ends) for event in events], now)
-            engine.put_away(woken.done, now)
-            if woken.asked_to_stop:
-                hurry(engine.connection)
+    def _turn(
+        self, engine: Engine, limit: int, hand_out: Callable[[Engine, list[Pending]], Woken]
+    ) -> HandedOut:
+        events = engine.take_events(limit, self._after)
+        if not events:
+            self._after = 0
+            return HandedOut()
+        woken = hand_out(engine, events)
+        full = len(events) == limit
+        if not (woken.ended and len(woken.done) < len(events)):  # else there are more waits
+            self._after = events[-1].id if full else 0
         # Whatever was done may have made the next event: the end of a child that was cancelled.
-        more = bool(woken.done or woken.ended)
-        return HandedOut(frozenset(queues | woken.queues), more)
+        more = full or bool(woken.done or woken.ended)
+        return HandedOut(woken.queues, len(events), more)
+
+    def _hand_out_or_give_up(self, engine: Engine, events: list[Pending]) -> Woken:
+        """Hand out one event; if that fails, say so, while nobody else can have the event."""
+        (event,) = events
+        try:
+            with engine.undoable():
+                return self._hand_out(engine, events)
+        except AWAY:
+            raise
+        except Exception as problem:  # noqa: BLE001 - said, and kept with the event
+            reason = f"{type(problem).__name__}: {problem}"
+            text = "Event %s #%d is not handed out. %s"
+            logger.error(text, event.name, event.id, reason)  # noqa: TRY400 - it says enough
+            engine.give_up(event.id, reason, clock.now_or_none())
+            return Woken(frozenset(), frozenset({event.id}))
+
+    def _hand_out(self, engine: Engine, events: list[Pending]) -> Woken:
+        now = clock.now_or_none()
+        ends = engine.ends_of([event.job_id for event in events if event.job_id])
+        queues = self._start_listeners(engine, events, ends)
+        below = engine.cancel_below(
+            [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
+        )
+        # One that was retried meanwhile lives again.
+        engine.forget_cancellations([pk for pk, end in ends.items() if end.state in FINAL])
+        settled = settle(engine, _states(events, ends), ends, now)
+        woken = engine.wake([_delivery(event, ends) for event in events], now)
+        busy = below.left | settled.busy
+        held_up = {event.id for event in events if event.job_id in busy}
+        engine.put_away(woken.done - held_up, now)
+        if woken.asked_to_stop:
+            hurry(engine.connection)
+        return woken._replace(
+            queues=woken.queues | queues | below.queues | settled.queues,
+            done=woken.done - held_up,
+            ended=woken.ended + len(below.queues) + settled.told,
+        )
 
     def _start_listeners(
         self, engine: Engine, events: Iterable[Pending], ends: dict[int, End]
@@ -117,10 +156,21 @@ class Relay:
             # A job that hears of the ends of all others would, failing, start itself for ever.
             fit = [pair for pair in triggers if end and _may_hear(pair[0], end.name in nosy)]
             jobs = _jobs_after(event, end, fit) if end and fit else []
-            written = insert(engine, jobs) if jobs else []
-            engine.note_started(event.id, [inserted.job_id for inserted in written])
-            queues |= {job.queue for job in jobs}
+            if jobs:
+                engine.note_started(event.id, ids_of(insert(engine, jobs)))
+                queues |= {job.queue for job in jobs}
         return queues
+
+
+def _states(events: Iterable[Pending], ends: dict[int, End]) -> dict[int, State]:
+    """Return how these jobs have ended, those left out that have been retried meanwhile."""
+    states = {}
+    for event in events:
+        if event.job_id is not None:
+            end = ends.get(event.job_id)
+            told = State(event.name.removeprefix(JOB).upper())
+            states[event.job_id] = end.state if end else told  # of a deleted job
+    return {job_id: state for job_id, state in states.items() if state in FINAL}
 
 
 def _jobs_after(event: Pending, end: End, triggers: list[tuple[Trigger, Any]]) -> list[NewJob]:

@@ -17,7 +17,7 @@ from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
 from django_jobs.engines.base import NewJob
 from django_jobs.engines.events import NewEvent
-from django_jobs.enqueueing import insert, new_job, signal_enqueued
+from django_jobs.enqueueing import insert, new_job
 from django_jobs.exceptions import InvalidEvent
 from django_jobs.handles import JobHandle
 from django_jobs.options import check_queue
@@ -70,6 +70,20 @@ def send_event(
     return handle
 
 
+def send_along(using: str, name: str, data: Mapping[str, Any]) -> None:
+    """Send an event with what the caller writes to the database `using`.
+
+    In its transaction where the jobs live there, too, and else when that has committed. Raises
+    what `send_event` raises, for wrong data at once.
+    """
+    event, alias = NewEvent(name, _as_text(name, data), None), get_settings().DATABASE
+    send = partial(_send, alias, event, dict(data), EventHandle(name))
+    if alias == using:
+        send()
+    else:
+        transaction.on_commit(send, using=using)
+
+
 asend_event = sync_to_async(send_event)
 """Do what `send_event` does, from async code."""
 
@@ -85,6 +99,11 @@ def jobs_for(event: Event, triggers: list[tuple[Trigger, Any]]) -> list[NewJob]:
     return list(jobs.values())
 
 
+def ids_of(handles: list[JobHandle[Any]]) -> list[int]:
+    """Return the ids of jobs that are written."""
+    return [handle.id for handle in handles if handle.id is not None]
+
+
 def _send(alias: str, new: NewEvent, data: dict[str, Any], handle: EventHandle) -> None:
     engine, now = get_engine(alias), clock.now_or_none()
     triggers = list(registry.listeners())
@@ -94,14 +113,10 @@ def _send(alias: str, new: NewEvent, data: dict[str, Any], handle: EventHandle) 
         if not sent.fresh:
             return
         jobs = jobs_for(Event(new.name, data, sent.event_id, sent.sent_at), triggers)
-        for job, inserted in zip(jobs, insert(engine, jobs) if jobs else (), strict=True):
-            started: JobHandle[Any] = JobHandle(job.name)
-            started.fill(inserted.job_id, created=inserted.created)
-            handle.jobs.append(started)
+        handle.jobs += insert(engine, jobs)
         if jobs:
-            engine.note_started(sent.event_id, [job.id for job in handle.jobs if job.id])
+            engine.note_started(sent.event_id, ids_of(handle.jobs))
         tell_of_events(engine.connection)
-    signal_enqueued(handle.jobs)
 
 
 def _takes(trigger: Trigger, event: Event, job: str) -> bool:

@@ -131,7 +131,7 @@ class Migration(migrations.Migration):
                 ('concurrency_key', models.CharField(help_text='Jobs of one key share a limit.', max_length=255, null=True)),
                 ('schedule_id', models.BigIntegerField(help_text='The schedule that made it.', null=True)),
                 ('planned_at', models.DateTimeField(help_text='The planned time it stands for.', null=True)),
-                ('waiting_for', models.CharField(help_text='The event or job it waits for.', max_length=255, null=True)),
+                ('waiting_for', models.CharField(help_text='What it waits for, in words.', max_length=255, null=True)),
                 ('version', models.CharField(db_default='', default='', help_text='Code version that enqueued it.', max_length=64)),
                 ('metadata', models.JSONField(help_text='Free data that travels with it.', null=True)),
             ],

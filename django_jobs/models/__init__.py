@@ -4,6 +4,7 @@ Models describe; engines write. Nobody assigns `state` here or saves one of thes
 hand, and no property writes.
 """
 
+from django_jobs.models.batches import Batch, BatchCallback, BatchJob
 from django_jobs.models.events import Event, EventKey, Wait
 from django_jobs.models.fields import IdListField
 from django_jobs.models.jobs import Job, JobLog, JobProgress, JobRun
@@ -12,6 +13,9 @@ from django_jobs.models.steps import JobStep
 from django_jobs.models.workers import Claim, Queue, Worker
 
 __all__ = [
+    "Batch",
+    "BatchCallback",
+    "BatchJob",
     "Claim",
     "Event",
     "EventKey",

@@ -35,10 +35,10 @@ class Pruner(Service):
         engine.forget_workers(now - WORKERS_KEPT)
         successful_before = now - timedelta(days=settings.RETENTION_SUCCESSFUL)
         failed_before = now - timedelta(days=settings.RETENTION_FAILED)
-        events_before = now - timedelta(days=settings.RETENTION_EVENTS)
-        engine.prune_events(events_before, now - KEYS_KEPT, PAGE)
-        ticks = self._prune_ticks(engine, now - timedelta(days=settings.RETENTION_TICKS))
-        count, when_done = (ticks, WHEN_MUCH) if ticks >= PAGE else (0, WHEN_DONE)
+        others = self._prune_events(engine, now - timedelta(days=settings.RETENTION_EVENTS), now)
+        others += engine.prune_batches(min(successful_before, failed_before), PAGE)
+        others += self._prune_ticks(engine, now - timedelta(days=settings.RETENTION_TICKS))
+        count, when_done = (others, WHEN_MUCH) if others >= PAGE else (0, WHEN_DONE)
         for _ in range(PAGES):
             pruned = engine.prune(successful_before, failed_before, PAGE, self._after)
             count += pruned.count
@@ -50,6 +50,16 @@ class Pruner(Service):
         if count:
             self._due_at = clock.monotonic() + WHEN_MUCH
         return set()
+
+    def _prune_events(self, engine: Engine, before: datetime, now: datetime) -> int:
+        """Delete old events and what was remembered of their ids, a few pages at a time."""
+        total = 0
+        for _ in range(PAGES):
+            count = engine.prune_events(before, now - KEYS_KEPT, PAGE)
+            total += count
+            if count < PAGE:
+                break
+        return total
 
     def _prune_ticks(self, engine: Engine, before: datetime) -> int:
         """Delete old history of schedules, a few pages at a time; return how much."""

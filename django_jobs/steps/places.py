@@ -24,6 +24,10 @@ current_step: ContextVar[str] = ContextVar("django_jobs_current_step", default="
 """The key of the step whose function runs in this thread or task."""
 
 
+current_attempt: ContextVar[int] = ContextVar("django_jobs_current_attempt", default=0)
+"""How often that function was called, this call included."""
+
+
 class Interruption(BaseException):
     """Leaves the job's function in the middle; a later run goes on from there.
 
@@ -123,13 +127,14 @@ class Places:
 
 
 @contextmanager
-def inside(key: str) -> Iterator[None]:
-    """Let the block be the function of step `key`."""
-    token = current_step.set(key)
+def inside(key: str, attempt: int = 1) -> Iterator[None]:
+    """Let the block be the function of step `key`, called for the `attempt`th time."""
+    tokens = current_step.set(key), current_attempt.set(attempt)
     try:
         yield
     finally:
-        current_step.reset(token)
+        current_step.reset(tokens[0])
+        current_attempt.reset(tokens[1])
 
 
 def _is_on_a_loop() -> bool:

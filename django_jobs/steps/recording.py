@@ -27,7 +27,7 @@ from django_jobs.states import (
     StepState,
     Suspended,
 )
-from django_jobs.steps.places import Interruption, Place, Places
+from django_jobs.steps.places import Interruption, Place, Places, current_attempt
 
 if TYPE_CHECKING:
     import asyncio
@@ -74,6 +74,11 @@ class Recorder:
         self._had: set[int] = set()
         self._under_way: set[asyncio.Task[Any]] = set()
 
+    @property
+    def attempt(self) -> int:
+        """The number of this call of the step's function, 1 at the first; 0 outside of steps."""
+        return current_attempt.get()
+
     def end(self) -> None:
         """Refuse every further step: the run is over, and with it our right to the job."""
         self._over = True
@@ -96,7 +101,8 @@ class Recorder:
             self._known = self._patiently(self._load)
         key = self.places.next(name)
         memo = self._known.get(key)
-        if memo is not None and memo.position != self.places.count:
+        # Side by side, a branch that has got on shifts the numbers of those behind it.
+        if memo is not None and memo.position != self.places.count and not self._together:
             self._tell_of_order(key, memo.position)
         if memo is not None and memo.state is StepState.FAILED:
             raise StepFailed(key, memo.error_type, memo.error)

@@ -33,13 +33,14 @@ class Running(Recorder):
         `transaction.atomic()`, for a wrong name and after 1,000 steps.
         """
         if self._hold is None:
-            return function(*args, **kwargs)
+            with inside(self.places.next(name)):
+                return function(*args, **kwargs)
         place = self._enter(name)
         if place.is_done:
             return cast("T", place.result)
         began = clock.monotonic()
         try:
-            with self._engine.kept(), inside(place.key):
+            with self._engine.kept(), inside(place.key, place.attempts + 1):
                 result = function(*args, **kwargs)
             record = self._done(place, result, began)
         except (Snooze, Cancel):
@@ -58,7 +59,8 @@ class Running(Recorder):
         on SQLite the only one there is, as long as it runs: keep it short, and do nothing outside.
         """
         if self._hold is None:
-            with transaction.atomic(using=get_settings().DATABASE):
+            key, alias = self.places.next(name), get_settings().DATABASE
+            with transaction.atomic(using=alias), inside(key):
                 return function(*args, **kwargs)
         place = self._enter(name)
         if place.is_done:
@@ -66,7 +68,10 @@ class Running(Recorder):
         began = clock.monotonic()
         try:
             # Not the engine's transaction(): its session settings are not for the project's queries.
-            with transaction.atomic(using=get_settings().DATABASE), inside(place.key):
+            with (
+                transaction.atomic(using=get_settings().DATABASE),
+                inside(place.key, place.attempts + 1),
+            ):
                 result = function(*args, **kwargs)
                 record = self._done(place, result, began)
                 self._write(record)
@@ -90,7 +95,8 @@ class Running(Recorder):
     ) -> Any:
         """Do what `run` does in an async job; awaits what the function returns, if it can."""
         if self._hold is None:
-            return await _awaited(function(*args, **kwargs))
+            with inside(self.places.next(name)):
+                return await _awaited(function(*args, **kwargs))
         with self._under_way_here():
             place = await sync_to_async(self._enter)(name)
             if place.is_done:
@@ -126,7 +132,7 @@ class Running(Recorder):
     @asynccontextmanager
     async def _kept_inside(self, place: Place) -> AsyncIterator[None]:
         async with self._kept():
-            with inside(place.key):
+            with inside(place.key, place.attempts + 1):
                 yield
 
     @asynccontextmanager

@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Mapping
 from datetime import datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from asgiref.sync import async_to_sync, sync_to_async
 
 from django_jobs import clock
+from django_jobs.engines.base import NewJob
 from django_jobs.engines.events import WaitFor
 from django_jobs.engines.steps import StepRecord
 from django_jobs.enqueueing import insert, new_job, resolve
@@ -100,14 +102,14 @@ class Waiting(Running):
         if place.is_done:
             return self._received(place.result)
         memo = place.memo
-        if memo is not None and memo.due:
-            return self._end_wait(place, None)
         wait = WaitFor(event, matched, had=tuple(sorted(self._had)))
         until = memo.wake_at if memo else self._begin_wait(place, wait, Later(seconds=span))
-        if memo is None and back:
-            found = self._look_back(wait, back)
-            if found is not None:
-                return self._end_wait(place, found)
+        assert until is not None
+        # Each time: the run that has begun the wait may have died before it looked.
+        if back and (found := self._look_back(wait, until - timedelta(seconds=span) - back)):
+            return self._end_wait(place, found)
+        if memo is not None and memo.due:
+            return self._end_wait(place, None)
         return self._interrupt(Suspended(Later(instant=until), f"event {event}"))
 
     @overload
@@ -141,7 +143,7 @@ class Waiting(Running):
         if place.is_done:
             return place.result
         if place.memo is None:
-            self._patiently(lambda: self._enqueue_child(place, called, args, kwargs))
+            self._enqueue_child(place, new_job(called, args, kwargs)._replace(watched=True))
         return self._interrupt(Suspended(None, f"a job of {called.name.rpartition('.')[2]}"))
 
     def send_event(
@@ -186,14 +188,9 @@ class Waiting(Running):
         assert self._hold is not None
         self._engine.add_wait(self._hold.job_id, place.key, wait, now=clock.now_or_none())
 
-    def _look_back(self, wait: WaitFor, span: timedelta) -> Event | None:
+    def _look_back(self, wait: WaitFor, since: datetime) -> Event | None:
         """Return an event that came before the wait was on record; later ones find the wait."""
-
-        def look() -> Any:
-            since = self._engine.at(clock.now_or_none()) - span
-            return self._engine.find_event(wait, since)
-
-        found = self._patiently(look)
+        found = self._patiently(lambda: self._engine.find_event(wait, since))
         return Event(found.name, found.data, found.id, found.sent_at) if found else None
 
     def _end_wait(self, place: Place, event: Event | None) -> Event | None:
@@ -221,18 +218,23 @@ class Waiting(Running):
             self._had.add(event.id)
         return event
 
-    def _enqueue_child(
-        self, place: Place, definition: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> None:
+    def _enqueue_child(self, place: Place, child: NewJob) -> None:
         assert self._hold is not None
         parent = self._hold.job_id
         record = StepRecord(place.key, place.position, StepState.WAITING)
-        child = new_job(definition, args, kwargs)._replace(watched=True)
-        with self._engine.undoable():
-            [inserted] = insert(self._engine, [child])
-            # A parent's end is watched, so that cancelling it reaches its children.
-            self._engine.watch([parent] if inserted.created else [parent, inserted.job_id])
-            self._write(record)
-            match = Match.of([("job_id", inserted.job_id)])
-            self._let_wait(place, WaitFor(FINISHED, match, inserted.job_id))
+        tries = count()
+
+        def begin() -> None:
+            if next(tries) and place.key in self._load():
+                return  # it is on record: only the reply to the commit was lost
+            with self._engine.undoable():
+                [handle] = insert(self._engine, [child])
+                assert handle.id is not None
+                # A parent's end is watched, so that cancelling it reaches its children.
+                self._engine.watch([parent] if handle.created else [parent, handle.id])
+                self._write(record)
+                match = Match.of([("job_id", handle.id)])
+                self._let_wait(place, WaitFor(FINISHED, match, handle.id))
+
+        self._patiently(begin)
         self._note(record)

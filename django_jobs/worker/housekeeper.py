@@ -171,6 +171,8 @@ class Housekeeper:
         try:
             if self._link.ask(work):
                 self._on_ready()
+            if service.due:  # it has left something undone, for the leases' sake
+                self._wake.set()
         except Unreachable:
             service.hurry()
             raise

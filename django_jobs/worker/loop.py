@@ -376,9 +376,10 @@ def _finish(ended: Ended) -> Finish:
 
 def _find_more(engine: Engine) -> bool:
     queues = engine.promote(1000, clock.now_or_none())
-    if Engine.EVENTS not in queues:
-        return bool(queues)
-    return Relay().run(engine).more or len(queues) > 1
+    if Engine.EVENTS in queues:
+        Relay().run(engine)
+    # An event that another thread hands out just now makes jobs ready only when that commits.
+    return bool(queues)
 
 
 def _finish_one(finish: Finish, worker: str, engine: Engine) -> Finished:

@@ -13,6 +13,7 @@ from example_project.shop.models import (
     DayFigures,
     Delivery,
     NightlyReport,
+    Order,
     Partner,
     Receipt,
     SentMail,
@@ -66,7 +67,7 @@ class CampaignAdmin(MadeByJobs):
 class SentMailAdmin(MadeByJobs):
     """The mails that went out."""
 
-    list_display = ["campaign", "customer", "attempt", "sent_at", "message_id"]
+    list_display = ["campaign", "customer", "sent_at", "message_id"]
     list_select_related = ["campaign", "customer"]
     list_filter = ["campaign"]
 
@@ -122,3 +123,14 @@ class DayFiguresAdmin(OnlyToRead):
     """What the shop did, day by day."""
 
     list_display = ["day", "mails", "delivered", "failed", "imports", "customers", "as_of"]
+
+
+@admin.register(Order)
+class OrderAdmin(admin.ModelAdmin):
+    """Orders; one that is saved here, or whose status is changed, has its events, too."""
+
+    fields = ["customer", "what", "cents", "status"]
+    autocomplete_fields = ["customer"]
+    list_display = ["__str__", "customer", "what", "price", "status", "placed_at", "job_id"]
+    list_select_related = ["customer"]
+    list_filter = ["status"]

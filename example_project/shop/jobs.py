@@ -8,11 +8,10 @@ from typing import Any
 from anymail.exceptions import AnymailRecipientsRefused
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import transaction
 from django.utils import timezone
 
-from django_jobs import Backoff, JobContext, cron, enqueue_many, every, job
-from example_project.shop import mail
+from django_jobs import Backoff, JobContext, StepFailed, cron, enqueue_many, every, job
+from example_project.shop import mail, parts
 from example_project.shop.imports import loading, reading
 from example_project.shop.models import (
     Campaign,
@@ -20,57 +19,76 @@ from example_project.shop.models import (
     CustomerImport,
     CustomerReport,
     Delivery,
-    Recipient,
     SentMail,
 )
 from example_project.shop.nightly import figures
 from example_project.shop.nightly import writing as nightly
+from example_project.shop.orders import jobs as orders  # noqa: F401 - declares events and a job
 from example_project.shop.reports import writing
 from example_project.shop.webhooks import sending
 
 
 @job(queue="mail", never_retry=(ObjectDoesNotExist,))
 def send_campaign(context: JobContext, campaign_id: int) -> dict[str, int]:
-    """Start one mail job per customer; run again, it only adds the customers that are missing.
+    """Divide the customers into parts, a job each; run anew, it adds those who came since.
 
-    All of it in one transaction: a crash in the middle leaves no job behind.
+    Small parts run side by side. A step writes a thousand recipients and enqueues their jobs in
+    one transaction: whenever the worker dies, each part has its job once. As a job has 1,000 steps
+    at most, it is for fewer than a million customers.
     """
-    with transaction.atomic():
-        # Two runs at once, after a lost worker for instance, must not both see nobody.
-        campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
-        subscribed = Customer.objects.filter(subscribed=True)
-        missing = subscribed.exclude(recipient__campaign=campaign).order_by("pk")
-        customers = list(missing.values_list("pk", flat=True))
-        handles = enqueue_many(send_mail_to, [(campaign.pk, customer) for customer in customers])
-        Recipient.objects.bulk_create(
-            Recipient(campaign=campaign, customer_id=customer, job_id=handle.id)
-            for customer, handle in zip(customers, handles, strict=True)
-        )
-    context.log(f"{len(customers)} mails of {campaign.name!r} enqueued")
-    return {"enqueued": len(customers)}
+    recipients = 0
+    while added := context.step.atomic("enqueue-parts", _enqueue_parts, campaign_id):
+        recipients += added
+    return {"recipients": recipients}
 
 
 @job(
     queue="mail",
     max_attempts=4,
     backoff=Backoff(first=2, cap=60),
-    timeout=20,
     never_retry=(AnymailRecipientsRefused, ObjectDoesNotExist),
 )
-def send_mail_to(context: JobContext, campaign_id: int, customer_id: int) -> str:
-    """Send one customer the mail of a campaign, unless they have it.
+def send_part(context: JobContext, campaign_id: int, part: int) -> dict[str, Any]:
+    """Mail the customers of one part, a step each: who has the mail is not mailed again.
 
-    A job can run twice (its worker may die after the provider took the mail, before the row
-    was written), hence the look before sending; the unique constraint catches what is left.
+    A step that fails is tried again after a while, at most four times in all, and the job waits as
+    long. Who cannot be reached even so, or is refused, does not keep the others from their mail.
+    The waits are short, so that the demo shows them; a real provider may be down for hours.
     """
-    if SentMail.objects.filter(campaign_id=campaign_id, customer_id=customer_id).exists():
-        return "was sent before"
+    customers = context.step.run("fetch-recipients", parts.customers_of, campaign_id, part)
+    failed = []
+    for done, customer_id in enumerate(customers, start=1):
+        try:
+            context.step.run(f"send-to-{customer_id}", _send_to, context, campaign_id, customer_id)
+        except StepFailed as error:
+            context.log(f"Customer #{customer_id}: {error}")
+            failed.append(customer_id)
+        context.progress(done, len(customers), f"{len(failed)} failed")
+    return {"sent": len(customers) - len(failed), "failed": failed}
+
+
+def _enqueue_parts(campaign_id: int) -> int:
+    """Enqueue the jobs of the next parts; return how many customers are in them."""
+    # Two jobs at once must not both see the same customers in no part.
+    campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
+    drawn_up = parts.draw_up(campaign)
+    handles = enqueue_many(send_part, [(campaign.pk, part) for part in drawn_up])
+    return parts.keep(campaign, drawn_up, [handle.id for handle in handles])
+
+
+def _send_to(context: JobContext, campaign_id: int, customer_id: int) -> str:
+    """Send one customer the mail, unless that is noted already; return the provider's id of it.
+
+    A worker may die after the provider took the mail, before that is noted. Then the mail is sent
+    again, by the same key: a provider that heeds keys takes it once.
+    """
+    which = {"campaign_id": campaign_id, "customer_id": customer_id}
+    if sent := SentMail.objects.filter(**which).first():
+        return sent.message_id
     campaign = Campaign.objects.get(pk=campaign_id)
     customer = Customer.objects.get(pk=customer_id)
-    message_id = mail.send(campaign, customer)
-    SentMail.objects.create(
-        campaign=campaign, customer=customer, attempt=context.attempt, message_id=message_id
-    )
+    message_id = mail.send(campaign, customer, context.idempotency_key)
+    SentMail.objects.create(**which, message_id=message_id)
     return message_id
 
 
@@ -154,7 +172,7 @@ def nightly_report(context: JobContext) -> str:
     """Write the report of the day that ended at the planned time, and mail it; each once.
 
     The row comes first: a job that dies between row and mail finds it, and mails. One that dies
-    after the provider took the mail, before that is noted, mails again, with the same Message-ID.
+    after the provider took the mail, before that is noted, mails again, by the same key.
     """
     report = nightly.report_of(context.planned_at, context.job_id)
     if report.mailed_at:

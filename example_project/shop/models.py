@@ -1,4 +1,4 @@
-"""What the shop knows: customers and their mails, partners and what they were told."""
+"""What the shop knows: customers, their mails and orders, partners and what they were told."""
 
 import secrets
 from pathlib import Path
@@ -85,13 +85,14 @@ class Campaign(MailText):
 
 
 class Recipient(models.Model):
-    """A customer whom a campaign is for, and the job that mails them.
+    """A customer whom a campaign is for, the part of it that they are in, and the job that mails it.
 
     Written in the transaction that enqueues the job, so there is never one without the other.
     """
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="recipients")
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE)
+    part = models.PositiveIntegerField()
     job_id = models.BigIntegerField()
 
     class Meta:
@@ -111,7 +112,6 @@ class SentMail(models.Model):
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="sent_mails")
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE)
     sent_at = models.DateTimeField(auto_now_add=True)
-    attempt = models.PositiveSmallIntegerField()
     message_id = models.CharField(max_length=255, blank=True)
 
     class Meta:
@@ -322,3 +322,39 @@ class NightlyReport(Counted):
 
     def __str__(self) -> str:
         return f"Nightly report {self.day}"
+
+
+class Order(models.Model):
+    """What a customer wants to have. Paid, it is shipped; not paid in time, it is given up."""
+
+    class Status(models.TextChoices):
+        """How far it is; the last three are ends."""
+
+        PLACED = "placed", "waits for payment"
+        PAID = "paid", "paid"
+        SHIPPED = "shipped", "shipped"
+        CANCELLED = "cancelled", "cancelled by the customer"
+        GIVEN_UP = "given up", "given up, never paid"
+
+    # The mails are known by the key outside: numbers of rows begin anew in another database.
+    key = models.CharField(max_length=12, unique=True, default=new_key, editable=False)
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE)
+    what = models.CharField(max_length=100)
+    cents = models.PositiveIntegerField()
+    status = models.CharField(max_length=10, choices=Status, default=Status.PLACED)
+    placed_at = models.DateTimeField(auto_now_add=True)
+    reminded_at = models.DateTimeField(null=True, blank=True)
+    paid_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    job_id = models.BigIntegerField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"Order #{self.pk}"
+
+    @property
+    def price(self) -> str:
+        """The sum as people read it."""
+        return f"{self.cents // 100}.{self.cents % 100:02}"

@@ -1,9 +1,12 @@
 """A mail provider for the demo: writes each mail to a file, and is sometimes busy.
 
 A real Anymail backend, so everything above it (messages with tags and metadata, statuses,
-exceptions) is what a project with Mailgun or Postmark has. Nothing leaves the machine.
+exceptions) is what a project with Mailgun or Postmark has. Nothing leaves the machine. It takes
+one mail per idempotency key, for ever; few real providers do, and those forget keys after a day
+or sooner.
 """
 
+import contextlib
 import time
 import uuid
 from collections.abc import Iterator
@@ -45,10 +48,23 @@ class EmailBackend(AnymailBaseBackend):
         return TestPayload(backend=self, message=message, defaults=defaults)
 
     def post_to_esp(self, payload: TestPayload, message: Any) -> dict[str, Any]:
-        """Accept the mail, or raise AnymailAPIError when a mailbox is busy."""
+        """Accept the mail, or raise AnymailAPIError when a mailbox is busy.
+
+        A mail whose metadata has an `idempotency_key` that came before gets the answer of then.
+        """
         time.sleep(self.latency)
-        place = self.folder / payload.get_params().get("tags", ["untagged"])[0]
+        params = payload.get_params()
+        place = self.folder / params.get("tags", ["untagged"])[0]
         place.mkdir(parents=True, exist_ok=True)
+        key = params.get("metadata", {}).get("idempotency_key")
+        message_id = (uuid.uuid5(uuid.NAMESPACE_OID, key) if key else uuid.uuid4()).hex
+        path = place / f"{message_id}.eml"
+        if not path.exists():
+            self._refuse_the_busy(place, payload, message)
+            _write_once(path, message.message().as_bytes())
+        return {"message_id": message_id, "accepted": payload.recipient_emails}
+
+    def _refuse_the_busy(self, place: Path, payload: TestPayload, message: Any) -> None:
         for address in payload.recipient_emails:
             if address in self.refuse_once and _is_first(place, address):
                 raise AnymailAPIError(
@@ -57,10 +73,6 @@ class EmailBackend(AnymailBaseBackend):
                     payload=payload,
                     backend=self,
                 )
-        message_id = uuid.uuid4().hex
-        with (place / f"{message_id}.eml").open("xb") as file:
-            file.write(message.message().as_bytes())
-        return {"message_id": message_id, "accepted": payload.recipient_emails}
 
     def parse_recipient_status(
         self,
@@ -87,6 +99,15 @@ def delivered(folder: Path, tag: str) -> Iterator[Delivered]:
     for path in sorted((folder / tag).glob("*.eml")):
         headers = parser.parsebytes(path.read_bytes())
         yield Delivered(address=parseaddr(str(headers["To"]))[1], message_id=path.stem)
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Write a file that is whole as soon as it is there; of two at once, the first stays."""
+    draft = path.with_name(f"{uuid.uuid4().hex}.draft")
+    draft.write_bytes(content)
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(draft)
+    draft.unlink()
 
 
 def _is_first(place: Path, address: str) -> bool:

@@ -1,20 +1,25 @@
-"""How far a campaign is: read from its recipients, its sent mails and their jobs."""
+"""How far a campaign is: read from its recipients, its sent mails, and the steps of its jobs."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import CharField, Count, Exists, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Cast, Concat
 
 from django_jobs import State
-from django_jobs.models import Job, JobRun
-from example_project.shop.models import Campaign, Recipient, SentMail
-from example_project.shop.watching import GIVEN_UP, LIVE, job_url
+from django_jobs.models import Job, JobStep
+from django_jobs.states import StepState
+from example_project.shop.models import Campaign, SentMail
+from example_project.shop.watching import LIVE, job_url
 
-IN_TROUBLE = (
-    Q(state__in=GIVEN_UP)
-    | Q(state__in=[State.SCHEDULED, State.READY], attempt__gt=0)
-    | Q(state=State.RUNNING, attempt__gt=1)
-)
 SHOWN = 20
+STEP = "send-to-"
+"""How the step of a recipient begins; the customer's key follows."""
+
+FAILED = Q(is_sent=False) & (Q(is_live=False) | Q(step_state=StepState.FAILED))
+"""Nobody will send the mail by himself any more."""
+
+RETRYING = Q(is_sent=False, is_live=True, step_state=StepState.RETRYING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +29,15 @@ class Trouble:
     name: str
     email: str
     state: str
-    attempt: int
+    attempts: int
     max_attempts: int
     error: str
     url: str
 
     @property
-    def given_up(self) -> bool:
-        """Whether nobody will try again by itself."""
-        return self.state in {"failed", "cancelled"}
+    def failed(self) -> bool:
+        """Whether nobody will try again by himself."""
+        return self.state != "retrying"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,12 @@ class Progress:
     state: str
     job_url: str
     troubles: list[Trouble] = field(default_factory=list)
-    retried: list[SentMail] = field(default_factory=list)
+    retried: list[Any] = field(default_factory=list)
+
+    @property
+    def waiting(self) -> int:
+        """Mails that will still be sent, or tried again."""
+        return self.total - self.sent - self.failed
 
     @property
     def percent(self) -> int:
@@ -58,42 +68,70 @@ class Progress:
 def progress_of(campaign: Campaign) -> Progress:
     """Return where `campaign` stands now; a handful of queries, however many recipients."""
     parent = Job.objects.filter(pk=campaign.job_id).first()
-    jobs = Job.objects.filter(pk__in=campaign.recipients.values("job_id"))
-    sent = campaign.sent_mails.select_related("customer")
+    recipients = recipients_of(campaign)
+    counts = recipients.aggregate(
+        total=Count("pk"),
+        sent=Count("pk", filter=Q(is_sent=True)),
+        failed=Count("pk", filter=FAILED),
+    )
     return Progress(
         campaign=campaign,
-        total=campaign.recipients.count(),
-        sent=sent.count(),
-        failed=jobs.filter(state__in=GIVEN_UP).count(),
+        **counts,
         finished=is_finished(campaign),
         state=parent.label if parent else "unknown",
         job_url=job_url(campaign.job_id) if parent else "",
-        troubles=_troubles(jobs),
-        retried=list(sent.filter(attempt__gt=1)[:SHOWN]),
+        troubles=[_trouble(one) for one in recipients.filter(FAILED | RETRYING)[:SHOWN]],
+        retried=list(recipients.filter(is_sent=True, attempts__gt=1)[:SHOWN]),
+    )
+
+
+def recipients_of(campaign: Campaign) -> QuerySet[Any]:
+    """Return the recipients of `campaign`, each with what became of the mail.
+
+    `is_sent`; `is_live`: the part's job has not ended; `step_state`, `attempts` and `error` of the
+    mail's step, `job_state` and `max_attempts` of the job, `None` when there is none (any more).
+    """
+    job = Job.objects.filter(pk=OuterRef("job_id"))
+    key = Concat(Value(STEP), Cast(OuterRef("customer_id"), CharField()))
+    step = JobStep.objects.filter(job_id=OuterRef("job_id"), key=key)
+    mail = SentMail.objects.filter(campaign=OuterRef("campaign"), customer=OuterRef("customer"))
+    return (
+        campaign.recipients.select_related("customer")
+        .annotate(
+            is_sent=Exists(mail),
+            is_live=Exists(job.filter(state__in=LIVE)),
+            step_state=Subquery(step.values("state")),
+            attempts=Subquery(step.values("attempts")),
+            error=Subquery(step.values("error")),
+            job_state=Subquery(job.values("state")),
+            max_attempts=Subquery(job.values("max_attempts")),
+        )
+        .order_by("pk")
     )
 
 
 def is_finished(campaign: Campaign) -> bool:
     """Say whether no job works on `campaign` any more."""
-    recipients = campaign.recipients.values("job_id")
-    jobs = Job.objects.filter(Q(pk=campaign.job_id) | Q(pk__in=recipients))
+    parts = campaign.recipients.values("job_id")
+    jobs = Job.objects.filter(Q(pk=campaign.job_id) | Q(pk__in=parts))
     return not jobs.filter(state__in=LIVE).exists()
 
 
-def _troubles(jobs: QuerySet[Job]) -> list[Trouble]:
-    troubled = {job.pk: job for job in jobs.filter(IN_TROUBLE).order_by("pk")[:SHOWN]}
-    recipients = Recipient.objects.filter(job_id__in=troubled).select_related("customer")
-    runs = JobRun.objects.filter(job_id__in=troubled).exclude(error="").order_by("pk")
-    errors = {run.job_id: run.error for run in runs}
-    return [
-        Trouble(
-            name=recipient.customer.name,
-            email=recipient.customer.email,
-            state=troubled[recipient.job_id].label,
-            attempt=troubled[recipient.job_id].attempt,
-            max_attempts=troubled[recipient.job_id].max_attempts,
-            error=errors.get(recipient.job_id, ""),
-            url=job_url(recipient.job_id),
-        )
-        for recipient in recipients.order_by("job_id")
-    ]
+def _trouble(recipient: Any) -> Trouble:
+    return Trouble(
+        name=recipient.customer.name,
+        email=recipient.customer.email,
+        state=_word(recipient),
+        attempts=recipient.attempts or 0,
+        max_attempts=recipient.max_attempts or 0,
+        error=recipient.error or "",
+        url=job_url(recipient.job_id) if recipient.job_state else "",
+    )
+
+
+def _word(recipient: Any) -> str:
+    if recipient.step_state == StepState.FAILED:
+        return "failed"
+    if recipient.is_live:
+        return "retrying"
+    return "cancelled" if recipient.job_state == State.CANCELLED else "failed"

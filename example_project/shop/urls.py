@@ -5,6 +5,7 @@ from django.urls import path
 from example_project.shop import views
 from example_project.shop.imports import views as imports
 from example_project.shop.nightly import views as nightly
+from example_project.shop.orders import views as orders
 from example_project.shop.reports import views as reports
 from example_project.shop.webhooks import targets
 from example_project.shop.webhooks import views as webhooks
@@ -32,5 +33,9 @@ urlpatterns = [
     path("nightly/run/", nightly.run, name="nightly-run"),
     path("nightly/pause/", nightly.pause, name="nightly-pause"),
     path("nightly/resume/", nightly.resume, name="nightly-resume"),
+    path("orders/", orders.orders, name="orders"),
+    path("orders/place/", orders.place, name="place-order"),
+    path("orders/<int:pk>/pay/", orders.pay, name="pay-order"),
+    path("orders/<int:pk>/cancel/", orders.cancel, name="cancel-order"),
     path("enter/<str:token>/", views.enter, name="enter"),
 ]

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from example_project.shop import campaigns
+from example_project.shop import campaigns, parts
 from example_project.shop.forms import CampaignForm
 from example_project.shop.models import Campaign, Customer, Template
 from example_project.shop.progress import progress_of
@@ -85,6 +85,7 @@ def _home(request: HttpRequest, form: CampaignForm, status: int = 200) -> HttpRe
         "form": form,
         "templates": [(template, template.text_for(reader)) for template in Template.objects.all()],
         "customers": Customer.objects.filter(subscribed=True).count(),
+        "part": parts.SIZE,
         "campaigns": latest[:10],
     }
     return render(request, "shop/home.html", context, status=status)

@@ -107,8 +107,9 @@ def workers(worker_variables, tmp_path):
     """Return a function that starts a worker; all of them are dead when the test is over."""
     trees = []
 
-    def start(*options):
-        tree = WorkerTree(worker_variables(), tmp_path / f"worker-{len(trees)}.log", *options)
+    def start(*options, **how):
+        log = tmp_path / f"worker-{len(trees)}.log"
+        tree = WorkerTree(worker_variables(), log, *options, **how)
         trees.append(tree)
         return tree
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from django_jobs.models import Claim, Job, JobRun
+from django_jobs.models import Claim, Job, JobRun, Queue
 from django_jobs.states import FINAL, RunOutcome, State
 from tests.crash.processes import worker_pid
 
@@ -31,6 +31,23 @@ def check_invariants(ledger, database):
     _check_runs()
     _check_late_writes(ledger, database.survivors)
     _check_nothing_left()
+
+
+def check_finished_steps_stay_finished(ledger):
+    """Begins and ends in the ledger are those of steps: none begins after it has ended."""
+    ended = set()
+    for entry in ledger.entries():
+        step = (entry.job_id, entry.attempt)
+        if entry.what == "end":
+            ended.add(step)
+        elif entry.what == "begin":
+            assert step not in ended, f"step {step} ran again after it had finished"
+
+
+def bookings():
+    """Return how often each step of each job has had its effects in the database."""
+    names = Queue.objects.filter(name__contains="/").values_list("name", flat=True)
+    return Counter(name.rpartition("/")[0] for name in names)
 
 
 def _check_nothing_lost(ledger, enqueued):

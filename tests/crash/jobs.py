@@ -7,17 +7,35 @@ import resource
 import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
-from django_jobs import JobContext, job
+from django_jobs import Event, JobContext, job
+from django_jobs.engines.orm.settling import Settling
 from django_jobs.engines.orm.ticking import TickVerbs
 from django_jobs.models import Queue
+from django_jobs.states import State
 from tests.crash.conditions import until
+from tests.crash.gaps import GAPS
 from tests.crash.ledger import VARIABLE, Ledger, note
 
 FOREVER = 600.0
 DIE_IN_TICK = "die-in-tick"
-"""A file beside the ledger: a worker that starts meanwhile dies in its first tick, before the commit."""
+DIE_IN_BATCH = "die-in-batch"
+"""Files beside the ledger: a worker that starts meanwhile dies in its first tick, or when it finishes
+its first batch, before the commit."""
+
+
+def _dying_in_batch(write):
+    def finish_batches(self, batch_ids, now=None):
+        write(self, batch_ids, now)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return finish_batches
+
+
+def _is_to_die(place):
+    return VARIABLE in os.environ and Path(os.environ[VARIABLE]).with_name(place).exists()
 
 
 def _dying(write):
@@ -29,8 +47,10 @@ def _dying(write):
     return tick
 
 
-if VARIABLE in os.environ and Path(os.environ[VARIABLE]).with_name(DIE_IN_TICK).exists():
+if _is_to_die(DIE_IN_TICK):
     TickVerbs.tick = _dying(TickVerbs.tick)
+if _is_to_die(DIE_IN_BATCH):
+    Settling.finish_batches = _dying_in_batch(Settling.finish_batches)
 
 
 @job
@@ -42,6 +62,13 @@ def effect(context: JobContext, seconds: float = 0.0) -> None:
 
 
 @job
+def gather(context: JobContext) -> None:
+    """Be the parent of a flow: note how many children have ended well when it runs."""
+    well = [child for child in context.children() if child.state == State.SUCCESSFUL]
+    note("begin", context.job_id, len(well))
+
+
+@job
 def walk(context: JobContext, steps: int) -> None:
     """Go through steps with effects outside and inside the database, by turns."""
     for number in range(steps):
@@ -50,6 +77,52 @@ def walk(context: JobContext, steps: int) -> None:
         else:
             context.step.run(f"send {number}", note, "begin", context.job_id, number)
         note("end", context.job_id, number)
+
+
+@job
+def tread(context: JobContext, steps: int) -> None:
+    """Do what `walk` does, and tell `GAPS` how far it is."""
+    for number in range(steps):
+        name = step_name(number)
+        GAPS.come_to(name)
+        if number % 2:
+            context.step.atomic(name, book_both, context.job_id, number)
+        else:
+            context.step.run(name, send, context, number)
+        note("end", context.job_id, number)
+    GAPS.come_to("")
+
+
+@job
+async def atread(context: JobContext, steps: int) -> None:
+    """Do what `tread` does, as an async job."""
+    for number in range(steps):
+        name = step_name(number)
+        GAPS.come_to(name)
+        if number % 2:
+            await context.step.aatomic(name, book_both, context.job_id, number)
+        else:
+            await context.step.arun(name, send, context, number)
+        note("end", context.job_id, number)
+    GAPS.come_to("")
+
+
+def step_name(number):
+    """Return the name of a step of `walk` and its like."""
+    return f"book {number}" if number % 2 else f"send {number}"
+
+
+def send(context, number):
+    """Have an effect outside the database, under a key."""
+    GAPS.before("effect")
+    note("begin", context.job_id, number, context.idempotency_key)
+
+
+def book_both(job_id, number):
+    """Have two effects in the database."""
+    note("begin", job_id, number)
+    book(job_id, f"{number}a")
+    book(job_id, f"{number}b")
 
 
 @job(atomic=True)
@@ -92,6 +165,49 @@ def trip(job_id, number):
     note("begin", job_id, number)
     if number not in {entry.attempt for entry in before}:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@job
+def await_word(context: JobContext, number: int) -> int:
+    """Wait for the word with this number; have an effect then."""
+    note("begin", context.job_id, 0)
+    match = {"number": number}
+    word = context.step.wait_for_event("word", "word", match=match, timeout=FOREVER, lookback=60)
+    assert word is not None
+    assert word.data == match
+    context.step.run("answer", note, "end", context.job_id, word.id)
+    return int(word.id or 0)
+
+
+@job(on="word")
+def overhear(context: JobContext, event: Event) -> None:
+    """Hear every word."""
+    note("begin", context.job_id, event.data["number"])
+    note("end", context.job_id, event.data["number"])
+
+
+@job
+def ask_all(context: JobContext, number: int, children: int) -> list[int]:
+    """Let others count, side by side; return what they say."""
+    note("begin", context.job_id, 0)
+    step = context.step
+    found = step.parallel(
+        *(
+            partial(step.invoke, f"child {one}", count_on, 10 * number, one)
+            for one in range(children)
+        )
+    )
+    note("end", context.job_id, 0)
+    return found
+
+
+@job
+def count_on(context: JobContext, start: int, more: int) -> int:
+    """Return a number, and take a moment for it."""
+    note("begin", context.job_id, start + more)
+    time.sleep(0.02)
+    note("end", context.job_id, start + more)
+    return start + more
 
 
 @job

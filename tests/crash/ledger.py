@@ -21,11 +21,15 @@ class Entry(NamedTuple):
     attempt: int
     pid: int
     at: float
+    key: str
 
 
-def note(what, job_id, attempt):
-    """Append an effect of this process to the ledger that the environment names."""
-    line = json.dumps([what, job_id, attempt, os.getpid(), time.monotonic()]) + "\n"
+def note(what, job_id, attempt, key=""):
+    """Append an effect of this process to the ledger that the environment names.
+
+    `key` is what the receiver of such an effect would know it by.
+    """
+    line = json.dumps([what, job_id, attempt, os.getpid(), time.monotonic(), key]) + "\n"
     file = os.open(os.environ[VARIABLE], os.O_WRONLY | os.O_APPEND)
     try:
         os.write(file, line.encode())

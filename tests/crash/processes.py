@@ -13,6 +13,7 @@ from django.db import OperationalError, transaction
 from django_jobs.models import Worker
 from tests.crash.conditions import PATIENCE, until
 
+RUNWORKER = ("-m", "django", "runworker")
 PROCESSES = Path("/proc")
 PR_SET_PDEATHSIG = 1
 
@@ -27,13 +28,13 @@ class Process(NamedTuple):
 
 
 class WorkerTree:
-    """One `runworker` with everything it starts: a session of its own."""
+    """One `runworker`, or what Python is told, with everything it starts: a session of its own."""
 
-    def __init__(self, environment, output, *options):
+    def __init__(self, environment, output, *options, told=RUNWORKER):
         self.output = output
         with output.open("wb") as file:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "django", "runworker", *options],
+                [sys.executable, *told, *options],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,

@@ -5,10 +5,15 @@ import time
 from collections import Counter
 
 from django_jobs import enqueue, enqueue_many
-from django_jobs.models import Job, JobRun, JobStep, Queue
+from django_jobs.models import Job, JobRun, JobStep
 from django_jobs.states import RunOutcome, State
 from tests.crash.conditions import say, seconds_since, until
-from tests.crash.invariants import drained, unfinished
+from tests.crash.invariants import (
+    bookings,
+    check_finished_steps_stay_finished,
+    drained,
+    unfinished,
+)
 from tests.crash.jobs import settle, stroll, stumble, walk
 from tests.crash.processes import kill
 
@@ -31,8 +36,8 @@ def test_finished_steps_never_run_again_however_often_workers_are_killed(workers
     assert kills > 3
     assert dict(Job.objects.values_list("pk", "state")) == dict.fromkeys(ids, State.SUCCESSFUL)
     assert JobStep.objects.filter(state="done").count() == JOBS * STEPS
-    _check_no_step_begins_after_its_end(ledger)
-    booked = Counter(tuple(name.split("/")[:2]) for name in _booked())
+    check_finished_steps_stay_finished(ledger)
+    booked = bookings()
     assert set(booked.values()) == {1}
     assert len(booked) == JOBS * STEPS // 2
 
@@ -51,8 +56,7 @@ def test_an_atomic_job_happens_once_however_often_workers_are_killed(workers, le
     assert set(Job.objects.values_list("state", flat=True)) == {State.SUCCESSFUL}
     assert Job.objects.exclude(pk__in=ids).count() == ATOMIC_JOBS
     assert JobRun.objects.filter(job__in=ids, outcome="successful").count() == ATOMIC_JOBS
-    booked = Counter(int(name.split("/")[0]) for name in _booked())
-    assert booked == Counter(ids)
+    assert bookings() == Counter(f"{pk}/0" for pk in ids)
 
 
 def test_a_job_of_many_steps_is_handed_back_at_a_stop_and_goes_on_elsewhere(workers, ledger):
@@ -85,17 +89,3 @@ def test_a_job_that_gets_on_is_not_given_up_for_the_sum_of_its_losses(workers, l
 
 def _await_calls(ledger, number):
     until(lambda: len(ledger.begins()) >= number or drained(), what=unfinished)
-
-
-def _booked():
-    return Queue.objects.filter(name__contains="/").values_list("name", flat=True)
-
-
-def _check_no_step_begins_after_its_end(ledger):
-    ended = set()
-    for entry in ledger.entries():
-        step = (entry.job_id, entry.attempt)
-        if entry.what == "end":
-            ended.add(step)
-        elif entry.what == "begin":
-            assert step not in ended, f"step {step} ran again after it had finished"

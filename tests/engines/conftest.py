@@ -10,6 +10,7 @@ from django.db import connection
 
 from django_jobs.engines import engine_class
 from django_jobs.engines.orm import ORMEngine
+from tests.engines.albums import Album
 from tests.engines.rivals import Rival
 from tests.engines.scenes import Scene
 
@@ -25,6 +26,12 @@ def engine(request, db):
 def scene(engine):
     """Return the short hand for what most tests do with an engine."""
     return Scene(engine)
+
+
+@pytest.fixture
+def album(scene):
+    """Return the short hand for batches and flows."""
+    return Album(scene)
 
 
 @pytest.fixture

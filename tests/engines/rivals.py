@@ -14,7 +14,7 @@ class Rival:
 
     def __init__(self, engine_class):
         self._thread = ThreadPoolExecutor(1)
-        self._engine = self.do(lambda: engine_class(connections["default"]))
+        self.engine = self.do(lambda: engine_class(connections["default"]))
         self._block = None
 
     def start(self, work, *arguments):
@@ -27,11 +27,11 @@ class Rival:
 
     def verb(self, name, *arguments, **keywords):
         """Return what the engine's verb returns."""
-        return self.do(lambda: getattr(self._engine, name)(*arguments, **keywords))
+        return self.do(lambda: getattr(self.engine, name)(*arguments, **keywords))
 
     def start_verb(self, name, *arguments, **keywords):
         """Begin a verb of the engine and return its future."""
-        return self.start(lambda: getattr(self._engine, name)(*arguments, **keywords))
+        return self.start(lambda: getattr(self.engine, name)(*arguments, **keywords))
 
     def sql(self, statement, *params):
         """Run a statement and return its rows."""

@@ -10,10 +10,12 @@ from django.db import connection, connections
 
 from django_jobs.engines import own_engine
 from django_jobs.engines.base import Finish, Only
+from django_jobs.engines.events import Delivery, NewEvent, WaitFor
 from django_jobs.engines.schedules import Ticking
 from django_jobs.models import Schedule
 from django_jobs.planning import Plan, Planned, TickOutcome
 from django_jobs.states import State
+from django_jobs.subscriptions import Match
 from tests.engines.scenes import LATER, LEASE, NOON, RETRY, SUCCESS, Scene
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -199,3 +201,60 @@ def test_a_live_unique_key_is_found_through_its_index(spy):
         scene.enqueue(unique_key="k")
     assert "django_jobs_job_unique_live" in "\n".join(spy.plans)
     assert not JOB_SCAN.search("\n".join(spy.plans))
+
+
+WAITS = """
+    INSERT INTO django_jobs_wait (
+        job_id, key, event, fields, digest, cancels, child_id, had, since)
+    SELECT id, 'step', CASE WHEN id %% 2 = 0 THEN 'order/paid' ELSE 'django_jobs/job.finished' END,
+        %s, md5(id::text), false, CASE WHEN id %% 2 = 1 THEN id + 1 END, '[]', %s
+    FROM django_jobs_job WHERE state = 'SCHEDULED'
+"""
+EVENTS = """
+    INSERT INTO django_jobs_event (
+        name, data, sent_at, job_id, is_repeated, is_heard, handed_out_at, started, woken, problem)
+    SELECT 'e' || number %% 50, '{}', %s::timestamptz + number * interval '1 second', NULL, false,
+        true, CASE WHEN number <= 49990 THEN %s::timestamptz END, '[]', 0, ''
+    FROM generate_series(1, 50000) AS number
+"""
+EVENT_TABLES = ("event", "wait", "job_step")
+
+
+@pytest.fixture
+def crowded(spy):
+    """Return the spy beside very many events and waits."""
+    with connection.cursor() as cursor:
+        cursor.execute(EVENTS, [NOON, NOON])
+        cursor.execute(WAITS, ['["order_id"]', NOON])
+        for table in EVENT_TABLES:
+            cursor.execute(f"ANALYZE django_jobs_{table}")
+    return spy
+
+
+def test_events_and_waits_are_found_through_their_indexes(crowded):
+    spy, engine = crowded, crowded.engine
+    job_id = Scene(engine).run_one().job_id
+    wanted = Match.of([("order_id", 17)])
+    engine.add_wait(job_id, "step", WaitFor("order/paid", wanted), now=NOON)
+    engine.insert_event(NewEvent("order/paid", '{"order_id":17}'), NOON)
+    with engine.transaction():
+        plans = {"take_events": spy.plan_of("take_events", 100)}
+        events = engine.take_events(100)
+        plans["ends_of"] = spy.plan_of("ends_of", [job_id])
+        plans["wake"] = spy.plan_of("wake", [Delivery(event, "1") for event in events], LATER)
+        plans["put_away"] = spy.plan_of("put_away", [event.id for event in events], LATER)
+        plans["cancel_below"] = spy.plan_of("cancel_below", [job_id], LATER)
+    plans["promote"] = spy.plan_of("promote", 10, NOON)
+    plans["find_event"] = spy.plan_of("find_event", WaitFor("e7", wanted), LATER)
+    plans["prune_events"] = spy.plan_of("prune_events", NOON, NOON, 100)
+    for verb, plan in plans.items():
+        for table in ("job", "event", "wait", "job_step"):
+            assert f"Seq Scan on django_jobs_{table} " not in plan, (verb, plan)
+    assert "django_jobs_event_pending" in plans["take_events"]
+    assert "Sort" not in plans["take_events"]
+    assert "django_jobs_event_pending" in plans["promote"]
+    assert "django_jobs_wait_by_event" in plans["wake"]
+    assert "django_jobs_job_step_once" in plans["wake"]
+    assert "django_jobs_wait_once" in plans["cancel_below"]
+    assert "django_jobs_event_by_name" in plans["find_event"]
+    assert "django_jobs_event_pkey" in plans["prune_events"]

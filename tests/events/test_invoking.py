@@ -1,9 +1,13 @@
 """A step that lets another job do the work and waits for its end."""
 
+from contextlib import contextmanager
+
 import pytest
+from django.db import OperationalError
 
 from django_jobs import JobContext, NonRetriable, State, StepFailed, operations
 from django_jobs.definitions import job
+from django_jobs.engines.base import Engine
 from django_jobs.models import Event, Job, JobStep, Wait
 from django_jobs.states import RunOutcome
 from django_jobs.testing import run_jobs
@@ -211,3 +215,28 @@ def relay_patience():
     from django_jobs.events.relaying import PATIENCE
 
     return PATIENCE + timedelta(seconds=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_when_the_reply_to_a_commit_is_lost_no_second_job_is_enqueued(double, monkeypatch):
+    undoable = Engine.undoable
+    lost = []
+
+    @contextmanager
+    def without_a_reply(self):
+        with undoable(self):
+            yield
+        if not lost:
+            lost.append("reply")
+            raise OperationalError("server closed the connection unexpectedly")
+
+    def body(context: JobContext) -> int:
+        with monkeypatch.context() as patch:
+            patch.setattr(Engine, "undoable", without_a_reply)
+            return context.step.invoke("first", double, 4)
+
+    handle = parent(body)
+    run_jobs()
+    assert lost
+    assert Job.objects.exclude(pk=handle.id).count() == 1
+    assert handle.refresh().result == 8

@@ -6,7 +6,7 @@ import pytest
 
 from django_jobs import JobContext, State, StepFailed, send_event
 from django_jobs.definitions import job
-from django_jobs.models import Job
+from django_jobs.models import Job, JobRun
 from django_jobs.states import RunOutcome
 from django_jobs.testing import run_jobs
 from tests.conftest import NOON
@@ -165,3 +165,17 @@ def test_a_failed_step_can_be_caught_around_the_branches():
 def test_outside_of_a_worker_the_branches_are_called():
     step = JobContext.detached("tests.detached").step
     assert step.parallel(lambda: step.run("one", lambda: 1), lambda: 2) == [1, 2]
+
+
+def test_what_one_branch_has_done_meanwhile_is_no_change_of_the_code(start, frozen_clock):
+    """Steps that come to be between others shift the numbers of those behind them."""
+    start(
+        [("sleep", "nap", 60), ("run", "after", int)],
+        [("sleep", "long", 90), ("run", "last", int)],
+    )
+    for _ in range(3):
+        run_jobs()
+        frozen_clock.advance(HOUR)
+    assert Job.objects.get().state == State.SUCCESSFUL
+    logs = "".join(JobRun.objects.values_list("log", flat=True))
+    assert "code has changed" not in logs

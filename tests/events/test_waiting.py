@@ -7,6 +7,7 @@ from django.db import transaction
 
 from django_jobs import JobContext, State, operations, send_event
 from django_jobs.definitions import job
+from django_jobs.engines.orm import ORMEngine
 from django_jobs.models import Event, Job, JobRun, JobStep, Wait
 from django_jobs.states import RunOutcome
 from django_jobs.testing import run_jobs
@@ -180,3 +181,22 @@ def test_nobody_can_wait_for_what_nobody_can_send(wait):
 def test_outside_of_a_worker_it_returns_at_once():
     context = JobContext.detached("tests.detached")
     assert context.step.wait_for_event("payment", "order/paid", timeout=5) is None
+
+
+def test_a_run_that_died_before_it_looked_back_is_made_up_for(wait, monkeypatch, frozen_clock):
+    send_event("order/paid", {"order_id": 17})
+    run_jobs()
+    handle = wait(lookback=60)
+    with monkeypatch.context() as patch:
+        patch.setattr(ORMEngine, "find_event", lambda *_: None)  # as if it had not come so far
+        assert run_jobs() == [RunOutcome.SUSPENDED]
+    frozen_clock.advance(timedelta(minutes=5))
+    Job.objects.update(state=State.READY)
+    assert run_jobs() == [RunOutcome.SUCCESSFUL]
+    assert handle.refresh().result == {"order_id": 17}
+
+
+def test_fields_whose_names_no_wait_could_hold_are_refused(wait):
+    wait(match={f"{number}" + "ж" * 100: 1 for number in range(10)})
+    run_jobs()
+    assert "InvalidEvent" in JobRun.objects.get().error_type

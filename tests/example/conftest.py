@@ -2,6 +2,7 @@
 
 import os
 import threading
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
@@ -33,6 +34,13 @@ def _mail_through_anymail(settings):
     else:
         settings.EMAIL_BACKEND = mailer.backend
     settings.SHOP_OWNER = "The owner <owner@example.com>"
+
+
+@pytest.fixture(autouse=True)
+def _listening_shop(monkeypatch):
+    """Let the shop's jobs hear the events that they listen to."""
+    for name, triggers in quiet_shop.DEAF.items():
+        monkeypatch.setattr(registry.get(name), "on", triggers)
 
 
 @pytest.fixture
@@ -129,6 +137,7 @@ def server():
 def _files_of_the_test(settings, tmp_path):
     """Keep files in a folder of the test's own, and do not rest."""
     settings.MEDIA_ROOT = tmp_path / "files"
+    settings.ORDER_PATIENCE = timedelta(days=2)
     settings.IMPORT_PAUSE = settings.REPORT_PAUSE = 0
 
 

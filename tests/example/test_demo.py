@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from django_jobs.models import JobStep
 from example_project.shop.management.commands import demo
 from example_project.shop.models import Campaign, Customer, SentMail
 
@@ -58,6 +59,12 @@ def printed(screen, what):
     return re.search(rf"^{what} +(\S+)", screen.read_text(), re.MULTILINE)[1]
 
 
+def to_kill(screen):
+    """Return the numbers of the worker's processes that the demo printed."""
+    numbers = re.search(r"^Kill .*kill -9 ([\d ]+)", screen.read_text(), re.MULTILINE)[1]
+    return {int(number) for number in numbers.split()}
+
+
 def status_of(url):
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
@@ -71,17 +78,20 @@ def status_of(url):
 def test_once_mails_forty_customers_imports_a_file_and_writes_two_reports(environment, tmp_path):
     done = run_demo(environment, "--once")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "40 recipients in 2 parts" in done.stdout
     assert "40 mails in the outbox for 40 recipients" in done.stdout
     assert "2 of them after a retry" in done.stdout
     assert "2000 added, 0 renamed, 0 known before, 7 bad" in done.stdout
     assert "2040 lines for 2040 customers" in done.stdout
     assert "at 02:00 every day (0 2 * * *, Europe/Paris)" in done.stdout
     assert "2 times; ticks: 2, reports: 1, mails to the owner: 1" in done.stdout
+    assert "ok   order never paid: given up, job successful, mails: reminder" in done.stdout
     assert "BAD" not in done.stdout
     assert len(list(tmp_path.glob("outbox/campaign-*/*.eml"))) == 40
     assert len(list(tmp_path.glob("outbox/nightly-report-*/*.eml"))) == 1
     assert SentMail.objects.count() == 40
-    assert SentMail.objects.filter(attempt=2).count() == 2
+    assert JobStep.objects.filter(key__startswith="send-to-").count() == 40
+    assert JobStep.objects.filter(attempts=2).count() == 2
     assert not processes_of(tmp_path)
 
 
@@ -115,7 +125,8 @@ def test_a_signal_ends_web_server_and_worker(environment, tmp_path, number):
         assert until(lambda: "Stop   Ctrl-C" in screen.read_text()), screen.read_text()
         assert status_of(printed(screen, "Shop")) == 200
         assert status_of(printed(screen, "Jobs")) == 302
-        assert len(processes_of(tmp_path)) >= 3
+        assert len(to_kill(screen)) == 2
+        assert to_kill(screen) < set(processes_of(tmp_path))
         process.send_signal(number)
         assert process.wait(60) == 0, screen.read_text()
         assert not processes_of(tmp_path)

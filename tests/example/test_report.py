@@ -29,7 +29,7 @@ def test_all_is_well_when_everybody_got_one_mail(campaign):
 
 
 def test_a_second_mail_to_somebody_is_named(campaign):
-    mail.send(campaign, Customer.objects.get(email="ben@example.com"))
+    mail.send(campaign, Customer.objects.get(email="ben@example.com"), "another key")
     assert "more than one: ben@example.com" in wrong(campaign)[0]
     assert "BAD" in "\n".join(Report(campaign).lines())
 

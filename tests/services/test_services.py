@@ -6,7 +6,8 @@ import pytest
 
 from django_jobs import clock
 from django_jobs.engines import get_engine
-from django_jobs.models import Claim, Job, JobRun, Tick, Worker
+from django_jobs.engines.events import NewEvent
+from django_jobs.models import Batch, Claim, Event, EventKey, Job, JobRun, Tick, Worker
 from django_jobs.services import (
     Promoter,
     Pruner,
@@ -126,6 +127,16 @@ def test_pruning_deletes_what_is_older_than_its_retention(engine):
     assert not JobRun.objects.filter(job__in=gone).exists()
 
 
+def test_old_batches_go_with_the_jobs_that_are_kept_longest(engine):
+    days = timedelta(days=1)
+    ages = {"old": 31, "kept": 29}
+    for name, age in ages.items():
+        batch_id = engine.open_batch(name)
+        engine.finish_batches([batch_id], clock.now() - age * days)
+    Pruner().attend(engine)
+    assert [row.name for row in Batch.objects.all()] == ["kept"]
+
+
 def test_pruning_takes_its_time_where_nothing_is_old(engine, frozen_clock, monkeypatch):
     monkeypatch.setattr(pruner, "PAGE", 2)
     monkeypatch.setattr(pruner, "PAGES", 2)
@@ -162,6 +173,25 @@ def test_pruning_goes_on_where_it_stopped_and_then_rests(engine, frozen_clock, m
     assert not service.due
     frozen_clock.advance(timedelta(seconds=1))
     assert service.due
+
+
+def test_events_are_pruned_as_fast_as_they_come(engine, frozen_clock, monkeypatch):
+    monkeypatch.setattr(pruner, "PAGE", 2)
+    monkeypatch.setattr(pruner, "PAGES", 2)
+    for number in range(9):
+        engine.insert_event(NewEvent("tick", key=str(number)), clock.now() - timedelta(days=400))
+    engine.put_away(list(Event.objects.values_list("pk", flat=True)))
+    service = Pruner()
+    service.attend(engine)
+    assert Event.objects.count() < 9
+    while Event.objects.exists() or EventKey.objects.exists():
+        frozen_clock.advance(timedelta(seconds=pruner.WHEN_MUCH))
+        assert service.due
+        service.attend(engine)
+    frozen_clock.advance(timedelta(seconds=pruner.WHEN_MUCH))
+    service.attend(engine)
+    frozen_clock.advance(timedelta(seconds=pruner.WHEN_MUCH))
+    assert not service.due
 
 
 def test_history_of_schedules_is_pruned_as_fast_as_it_comes(engine, frozen_clock, monkeypatch):

@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from django_jobs import JobContext, NonRetriable, RetryAfter, State, operations
 from django_jobs.definitions import job
@@ -236,6 +237,31 @@ def test_outside_a_worker_steps_simply_run(run, calls):
     assert not JobStep.objects.exists()
 
 
+def test_outside_a_worker_each_step_of_each_call_has_an_idempotency_key_of_its_own(db):
+    async def later(context):
+        return context.idempotency_key
+
+    def key_of(context):
+        return context.idempotency_key
+
+    @job(name="tests.keys")
+    async def body(context: JobContext) -> list[str]:
+        return [
+            key_of(context),
+            await context.step.arun("a", later, context),
+            await context.step.aatomic("b", key_of, context),
+            await context.step.arun("b", key_of, context),
+        ]
+
+    @job(name="tests.more_keys")
+    def plain(context: JobContext) -> list[str]:
+        return [context.step.run("a", key_of, context), context.step.run("a", key_of, context)]
+
+    keys = async_to_sync(body.func)(JobContext("tests.keys"))
+    assert [key.partition(":")[2] for key in keys] == ["", "a", "b", "b#2"]
+    assert len({*plain(), *plain()}) == 4
+
+
 def test_the_first_run_reads_no_steps_and_a_later_one_reads_them_in_one_query(
     run, calls, frozen_clock, django_assert_num_queries, monkeypatch
 ):
@@ -346,3 +372,22 @@ def test_a_test_that_wants_errors_gets_that_of_a_step(run, calls):
     with pytest.raises(RuntimeError, match="one is down"):
         run_jobs(raise_errors=True)
     assert steps() == {"one": "retrying"}
+
+
+def test_a_step_knows_how_often_it_was_called(run, calls, frozen_clock):
+    calls.failures = {"two": 1}
+    seen = []
+
+    def body(context: JobContext) -> None:
+        def note(name):
+            seen.append((name, context.step.attempt, context.attempt))
+            calls(name)
+
+        context.step.run("one", note, "one")
+        context.step.atomic("two", note, "two")
+        seen.append(("outside", context.step.attempt))
+
+    run(body)
+    frozen_clock.advance(timedelta(minutes=1))
+    run_jobs()
+    assert seen == [("one", 1, 1), ("two", 1, 1), ("two", 2, 1), ("outside", 0)]

@@ -276,6 +276,19 @@ def test_a_service_that_found_work_wakes_the_worker(home, frozen_clock):
     assert one.ready == [1]
 
 
+def test_a_service_that_has_more_to_do_runs_again_at_once(home, frozen_clock):
+    class Endless(Service):
+        def run(self, _engine):
+            self.hurry()
+            return set()
+
+    one, other = home(Endless()), home(Count())
+    one.tick()
+    other.tick()
+    assert one.keeper._wake.is_set()
+    assert not other.keeper._wake.is_set()
+
+
 def test_no_service_runs_after_the_stop(home, frozen_clock):
     service = Count()
     one = home(service)

@@ -1,20 +1,31 @@
 """The coordinator: claims, hands out, collects, writes."""
 
 import asyncio
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
 from django.db import DataError, OperationalError
 
-from django_jobs import Cancel, JobContext, Snooze, enqueue, enqueue_many, job, operations
+from django_jobs import (
+    Cancel,
+    JobContext,
+    Snooze,
+    enqueue,
+    enqueue_many,
+    job,
+    operations,
+    send_event,
+)
 from django_jobs.context import Ask
 from django_jobs.engines import get_engine
 from django_jobs.engines.base import Finished
-from django_jobs.models import Claim, Job, JobProgress, JobRun
+from django_jobs.models import Claim, Event, Job, JobProgress, JobRun
 from django_jobs.states import State
 from django_jobs.worker import loop
 from django_jobs.worker.journal import End, Start
 from django_jobs.worker.pools import Board
+from tests.engines.rivals import Rival
 from tests.worker.making import states, until
 
 
@@ -175,6 +186,19 @@ def test_looking_again_makes_due_jobs_ready_and_says_so(bench, frozen_clock):
     frozen_clock.advance(timedelta(seconds=6))
     assert one.coordinator.look_again()
     assert one.coordinator.rhythm.due
+
+
+@pytest.mark.postgresql
+def test_looking_again_does_not_miss_an_event_that_another_thread_hands_out(bench):
+    """Its own housekeeper, for instance: the jobs that it wakes are not ready yet."""
+    event = send_event("tick").id
+    one, other = bench(), Rival(type(get_engine("default")))
+    with closing(other), other.holding("django_jobs_event", event):
+        found = one.coordinator.look_again()
+    assert found
+    assert one.coordinator.look_again()
+    assert not one.coordinator.look_again()
+    assert Event.objects.get().handed_out_at is not None
 
 
 def test_a_locked_row_holds_up_no_other_end(bench, monkeypatch, frozen_clock):

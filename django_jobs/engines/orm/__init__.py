@@ -1,5 +1,6 @@
 """The portable engine: every verb by the ORM. Correct, not fast, and the reference meaning."""
 
+from django_jobs.engines.orm.batching import Batching
 from django_jobs.engines.orm.claiming import Claiming
 from django_jobs.engines.orm.eventing import Eventing
 from django_jobs.engines.orm.finishing import Finishing
@@ -7,6 +8,7 @@ from django_jobs.engines.orm.inserting import Inserting
 from django_jobs.engines.orm.operating import Operating
 from django_jobs.engines.orm.reporting import Reporting
 from django_jobs.engines.orm.rescuing import Rescuing
+from django_jobs.engines.orm.settling import Settling
 from django_jobs.engines.orm.stepping import Stepping
 from django_jobs.engines.orm.ticking import TickVerbs
 from django_jobs.engines.orm.waking import Waking
@@ -23,5 +25,7 @@ class ORMEngine(
     Stepping,
     Eventing,
     Waking,
+    Batching,
+    Settling,
 ):
     """All verbs, on any database that Django knows."""

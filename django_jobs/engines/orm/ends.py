@@ -29,9 +29,12 @@ class Ends(Rows):
         told = [
             Event(name=f"{JOB}{job.state.lower()}", job_id=job.job_id, sent_at=now)
             for job in jobs
-            if job.state in FINAL
-            and (job.watched or not heard.isdisjoint((f"{job.state} {job.name}", f"{job.state} *")))
+            if job.state in FINAL and (job.watched or (heard and _is_heard(job, heard)))
         ]
         if told:
             Event.objects.using(self.alias).bulk_create(told)
         return bool(told)
+
+
+def _is_heard(job: Ended, heard: frozenset[str]) -> bool:
+    return f"{job.state} {job.name}" in heard or f"{job.state} *" in heard

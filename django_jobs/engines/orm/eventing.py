@@ -15,6 +15,9 @@ from django_jobs.subscriptions import FINISHED, JOB, Match
 REMEMBERED = timedelta(days=1)
 """How long an event's key starts nothing a second time."""
 
+BLOCK = 500
+"""Events that a look back reads at once."""
+
 GONE = f"{JOB}cancelled"
 """What is told of a job that was deleted."""
 
@@ -90,22 +93,30 @@ class Eventing(Rows):
         events = Event.objects.using(self.alias).filter(
             name=wait.event, sent_at__gte=since, is_repeated=False
         )
-        for row in events.exclude(pk__in=wait.had).order_by("sent_at", "pk").iterator():
-            event = pending(row)
-            if Match.in_data(wait.match.fields, event.data) == wait.match:
-                return event
+        rows = events.exclude(pk__in=wait.had).order_by("sent_at", "pk")
+        # Not iterator(): behind a pooler its cursor may be gone with the next page.
+        page = list(rows[:BLOCK])
+        while page:
+            for event in map(pending, page):
+                if Match.in_data(wait.match.fields, event.data) == wait.match:
+                    return event
+            last = page[-1]
+            later = Q(sent_at__gt=last.sent_at) | Q(sent_at=last.sent_at, pk__gt=last.pk)
+            page = list(rows.filter(later)[:BLOCK]) if len(page) == BLOCK else []
         return None
 
-    def take_events(self, limit: int) -> list[Pending]:
+    def take_events(self, limit: int, after: int = 0) -> list[Pending]:
         """Return the oldest events that are to be handed out, and lock them."""
-        rows = Event.objects.using(self.alias).filter(handed_out_at=None).order_by("pk")
+        events = Event.objects.using(self.alias).filter(handed_out_at=None, pk__gt=after)
+        rows = events.order_by("pk")
         return [pending(row) for row in self.free(rows)[:limit]]
 
     def ends_of(self, job_ids: Collection[int]) -> dict[int, End]:
         """Return how these jobs have ended."""
         jobs = self.jobs.filter(pk__in=job_ids).order_by("pk")
         newest: dict[int, JobRun] = {}
-        for run in self.runs.filter(job_id__in=job_ids).order_by("pk"):
+        runs = self.runs.filter(job_id__in=job_ids).order_by("pk")
+        for run in runs.only("job_id", "result", "error_type", "error"):  # logs are long
             newest[run.job_id] = run
         return {job.pk: _end(job, newest.get(job.pk)) for job in jobs}
 
@@ -147,15 +158,16 @@ class Eventing(Rows):
         return len(ids)
 
     def prune_events(self, before: datetime, keys_before: datetime, limit: int) -> int:
-        """Delete old events that are handed out, and old keys."""
-        keys = (
-            EventKey.objects.using(self.alias).filter(seen_at__lt=keys_before).order_by("seen_at")
-        )
-        events = Event.objects.using(self.alias).filter(sent_at__lt=before).order_by("pk")
-        old_keys = list(keys.values_list("pk", flat=True)[:limit])
-        old = list(events.filter(handed_out_at__isnull=False).values_list("pk", flat=True)[:limit])
-        EventKey.objects.using(self.alias).filter(pk__in=old_keys).delete()
-        return Event.objects.using(self.alias).filter(pk__in=old).delete()[0]
+        """Delete old events that are handed out, and old keys; look no farther than at `limit`."""
+        keys = EventKey.objects.using(self.alias)
+        seen = keys.filter(seen_at__lt=keys_before).order_by("seen_at")
+        old_keys = list(seen.values_list("pk", flat=True)[:limit])
+        events = Event.objects.using(self.alias)
+        first = events.order_by("pk").values_list("pk", "sent_at", "handed_out_at")[:limit]
+        old = [pk for pk, sent_at, done_at in first if done_at is not None and sent_at < before]
+        keys.filter(pk__in=old_keys).delete()
+        events.filter(pk__in=old).delete()
+        return len(old) + len(old_keys)
 
 
 def pending(row: Event) -> Pending:

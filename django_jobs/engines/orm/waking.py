@@ -1,25 +1,27 @@
 """Giving events to what waits for them: `wake` and `cancel_below`.
 
-Locks: jobs first, in the order of their ids and only those that nobody else has; then their
-steps and waits. A step that is being saved locks its job first as well.
+Locks: jobs first, in the order of their ids and only those that nobody else has; then the claims
+of those that are asked to stop, likewise; then steps and waits. A step that is being saved locks
+its job first as well.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import product
+from itertools import islice, product
 
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
+from django_jobs.engines.batches import Below
 from django_jobs.engines.events import Delivery, Pending, Woken
 from django_jobs.engines.orm.ends import Ended, Ends
 from django_jobs.engines.orm.eventing import name_for
-from django_jobs.models import Event, Job, JobStep, Wait
+from django_jobs.models import Batch, BatchJob, Event, Job, JobStep, Wait
 from django_jobs.states import IDLE, State, StepState
 from django_jobs.subscriptions import Match
 
 PAGE = 1000
-"""Waiting jobs that one call wakes at most."""
+"""Jobs that one call wakes, or cancels below their parents, at most."""
 
 
 class Waking(Ends):
@@ -35,6 +37,7 @@ class Waking(Ends):
             jobs = self.free(self.jobs.filter(pk__in=sorted(ids)).order_by("pk")).in_bulk()
             gone = ids - set(self.jobs.filter(pk__in=ids).values_list("pk", flat=True))
             found = self._still_there(found)  # nobody else can end them from here on
+            jobs = self._reachable(jobs, {wait.job_id for wait, _ in found if wait.cancels})
             mine = [(wait, event_id) for wait, event_id in found if wait.job_id in jobs]
             for event_id, waits in _grouped(mine).items():
                 self._end_steps([wait for wait in waits if not wait.cancels], by_event[event_id])
@@ -50,31 +53,62 @@ class Waking(Ends):
         done = frozenset() if full else frozenset(by_event.keys() - left)
         return Woken(frozenset(queues), done, len(over), bool(asked))
 
-    def cancel_below(self, parent_ids: Collection[int], now: datetime | None = None) -> set[str]:
+    def cancel_below(self, parent_ids: Collection[int], now: datetime | None = None) -> Below:
         """Cancel the jobs for whose end these wait and which have not begun."""
-        now = self.at(now)
-        waits = Wait.objects.using(self.alias).filter(job_id__in=parent_ids)
-        children = waits.filter(child_id__isnull=False).values_list("child_id", flat=True)
-        rows = self.jobs.filter(pk__in=list(children), state__in=sorted(IDLE)).order_by("pk")
-        jobs = self.free(rows).in_bulk()
-        self._cancel(set(jobs), jobs, now)
-        return {job.queue for job in jobs.values()}
+        parents = self._parents_below(parent_ids)
+        if not parents:
+            return Below()
+        rows = self.jobs.filter(pk__in=sorted(parents), state__in=sorted(IDLE)).order_by("pk")
+        with self.transaction():
+            jobs = self.free(rows).in_bulk()
+            self._cancel(set(jobs), jobs, self.at(now))
+        over = parents.keys() if len(parents) >= PAGE else parents.keys() - jobs.keys()
+        left = frozenset(parents[pk] for pk in over)
+        return Below(frozenset(job.queue for job in jobs.values()), left)
+
+    def _parents_below(self, parent_ids: Collection[int]) -> dict[int, int]:
+        """Return a page of the jobs below these that have not begun, each with its parent."""
+        idle = self.jobs.filter(state__in=sorted(IDLE))
+        waits = Wait.objects.using(self.alias).filter(
+            Exists(idle.filter(pk=OuterRef("child_id"))), job_id__in=parent_ids
+        )
+        found = {child or 0: pk for child, pk in waits.values_list("child_id", "job_id")}
+        batches = Batch.objects.using(self.alias).filter(parent_id__in=parent_ids)
+        flows = dict(batches.values_list("pk", "parent_id"))
+        children = BatchJob.objects.using(self.alias).filter(
+            Exists(idle.filter(pk=OuterRef("job_id"))), batch_id__in=list(flows), state=""
+        )
+        for child, batch_id in children.values_list("job_id", "batch_id")[:PAGE]:
+            found[child] = flows[batch_id] or 0
+        return found
 
     def _waits_of(self, events: Iterable[Pending]) -> list[tuple[Wait, int]]:
         """Return what waits for `events`, each with the first event it can have."""
         wanted: dict[str, list[Pending]] = defaultdict(list)
         for event in events:
             wanted[name_for(event)].append(event)
-        found = []
+        found: list[tuple[Wait, int]] = []
         for name, these in wanted.items():
             waits = Wait.objects.using(self.alias).filter(event=name)
             matches = self._matches(waits, these)
             digests = {digest for _, digest in matches}
-            some = waits.filter(digest__in=digests).order_by("job_id", "pk")[:PAGE]
-            for wait in some:
-                fit = matches.get((wait.fields, wait.digest), ())
-                found += [(wait, event_id) for event_id in fit if event_id not in wait.had][:1]
+            fitting = self._fitting(waits.filter(digest__in=digests), matches)
+            found += islice(fitting, PAGE)
         return found
+
+    def _fitting(
+        self, waits: QuerySet[Wait], matches: Mapping[tuple[str, str], Sequence[int]]
+    ) -> Iterator[tuple[Wait, int]]:
+        """Yield each of `waits` that can have an event: there may be pages of others before it."""
+        rows = waits.order_by("job_id", "pk")
+        page = list(rows[:PAGE])
+        while page:
+            for wait in page:
+                fit = matches.get((wait.fields, wait.digest), ())
+                yield from [(wait, event_id) for event_id in fit if event_id not in wait.had][:1]
+            last = page[-1]
+            later = Q(job_id__gt=last.job_id) | Q(job_id=last.job_id, pk__gt=last.pk)
+            page = list(rows.filter(later)[:PAGE]) if len(page) == PAGE else []
 
     def _matches(
         self, waits: QuerySet[Wait], events: Sequence[Pending]
@@ -91,6 +125,18 @@ class Waking(Ends):
         rows = Wait.objects.using(self.alias).filter(pk__in=[wait.pk for wait, _ in found])
         there = set(rows.values_list("pk", flat=True))
         return [(wait, event_id) for wait, event_id in found if wait.pk in there]
+
+    def _reachable(self, jobs: dict[int, Job], cancelled: Collection[int]) -> dict[int, Job]:
+        """Return `jobs` without those that run under a claim which somebody else has locked."""
+        running = {jobs[pk].claim_id or 0 for pk in cancelled if pk in jobs} - {0}
+        if not running:
+            return jobs
+        rows = self.claims.filter(pk__in=running).order_by("pk")
+        free = set(self.free(rows).values_list("pk", flat=True))
+        locked = set(rows.values_list("pk", flat=True)) - free
+        return {
+            pk: job for pk, job in jobs.items() if pk not in cancelled or job.claim_id not in locked
+        }
 
     def _end_steps(self, waits: Sequence[Wait], delivery: Delivery) -> None:
         steps = JobStep.objects.using(self.alias).filter(

@@ -1,6 +1,7 @@
 """The engine for PostgreSQL: one statement per verb, arrays in, rows out."""
 
 from django_jobs.engines.postgresql.claiming import Claiming
+from django_jobs.engines.postgresql.eventing import Eventing
 from django_jobs.engines.postgresql.finishing import Finishing
 from django_jobs.engines.postgresql.inserting import Inserting
 from django_jobs.engines.postgresql.listening import Listening
@@ -9,5 +10,7 @@ from django_jobs.engines.postgresql.rescuing import Rescuing
 from django_jobs.engines.postgresql.stepping import Stepping
 
 
-class PostgreSQLEngine(Inserting, Claiming, Finishing, Rescuing, Operating, Listening, Stepping):
+class PostgreSQLEngine(
+    Inserting, Claiming, Finishing, Rescuing, Operating, Listening, Stepping, Eventing
+):
     """All verbs on PostgreSQL (15 or newer)."""

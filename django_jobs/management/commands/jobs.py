@@ -201,7 +201,8 @@ class Command(ScheduleCommands, EventCommands):
     def _run(self, run: JobRun, known: str) -> None:
         took = f" in {duration(run.finished_at - run.started_at)}" if run.started_at else ""
         at = f"{run.finished_at:%Y-%m-%d %H:%M:%S}"
-        self.stdout.write(f"attempt {run.attempt}: {run.outcome}{took}, {at} on {run.worker}")
+        where = f" on {run.worker}" if run.worker else ""  # a parent that its child has failed
+        self.stdout.write(f"attempt {run.attempt}: {run.outcome}{took}, {at}{where}")
         if run.result is not None:
             self.stdout.write(f"  result  {json_text(run.result)}")
         repeated = run.traceback and run.traceback == known

@@ -1,18 +1,20 @@
-"""What `demo --once` prints of the campaign: who got what, the rows of the jobs, and whether all is right."""
+"""What `demo --once` prints of the campaign: who got what, its jobs and steps, and whether all is right."""
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, groupby
+from operator import attrgetter
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import Count
 
 from django_jobs import State
-from django_jobs.models import Job, JobRun
+from django_jobs.models import Job, JobRun, JobStep
 from django_jobs.states import RunOutcome
 from example_project.shop import mail, outbox
 from example_project.shop.models import Campaign
+from example_project.shop.progress import recipients_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,20 @@ class Report:
         self.campaign = campaign
         folder = Path(settings.OUTBOX["folder"])
         self.mails = list(outbox.delivered(folder, mail.tag(campaign)))
-        self.recipients = list(campaign.recipients.select_related("customer").order_by("job_id"))
+        self.recipients = list(recipients_of(campaign))
         self.sent = {mail.customer_id: mail for mail in campaign.sent_mails.all()}
-        ids = [campaign.job_id, *(recipient.job_id for recipient in self.recipients)]
+        ids = {campaign.job_id, *(recipient.job_id for recipient in self.recipients)}
         self.jobs = Job.objects.filter(pk__in=ids)
         self.runs = JobRun.objects.filter(job_id__in=ids)
+        self.steps = JobStep.objects.filter(job_id__in=ids)
 
     def lines(self) -> Iterator[str]:
         """Yield everything that is worth reading, line by line."""
-        yield f"Campaign {self.campaign.pk}: {self.campaign.name!r}, {len(self.recipients)} recipients"
+        parts = len({recipient.job_id for recipient in self.recipients})
+        yield (
+            f"Campaign {self.campaign.pk}: {self.campaign.name!r}, {len(self.recipients)} recipients "
+            f"in {parts} parts"
+        )
         yield ""
         yield from self._mails()
         yield ""
@@ -59,7 +66,7 @@ class Report:
         retried = {
             recipient.customer.email
             for recipient in self.recipients
-            if (row := self.sent.get(recipient.customer_id)) and row.attempt > 1
+            if recipient.is_sent and (recipient.attempts or 0) > 1
         }
         unfinished = self.jobs.exclude(state=State.SUCCESSFUL).count()
         recorded = {row.message_id for row in self.sent.values()}
@@ -85,30 +92,35 @@ class Report:
 
     def _mails(self) -> Iterator[str]:
         counts = Counter(one.address for one in self.mails)
-        yield f"{'Job':>6}  {'To':<34} {'Mails':>5}  {'Attempt':>7}  Message"
+        yield f"{'Job':>6}  {'To':<34} {'Mails':>5}  {'Attempts':>8}  Message"
         for recipient in self.recipients:
             row = self.sent.get(recipient.customer_id)
-            attempt, message = (str(row.attempt), row.message_id[:12]) if row else ("-", "-")
+            attempts, message = recipient.attempts or "-", row.message_id[:12] if row else "-"
             email = recipient.customer.email
-            yield f"{recipient.job_id:>6}  {email:<34} {counts[email]:>5}  {attempt:>7}  {message}"
+            yield f"{recipient.job_id:>6}  {email:<34} {counts[email]:>5}  {attempts:>8}  {message}"
 
     def _jobs(self) -> Iterator[str]:
-        by_state = self.jobs.values_list("name", "state").annotate(Count("pk")).order_by("-name")
-        for name, state, count in by_state:
-            yield f"Job     {name.rpartition('.')[2]:<14} {state:<11} {count:>4}"
-        by_outcome = self.runs.values_list("job__name", "outcome").annotate(Count("pk"))
-        for name, outcome, count in by_outcome.order_by("-job__name", "outcome"):
-            yield f"JobRun  {name.rpartition('.')[2]:<14} {outcome:<11} {count:>4}"
+        names = {pk: name.rpartition(".")[2] for pk, name in self.jobs.values_list("pk", "name")}
+        tables = {
+            "Job": self.jobs.values_list("pk", "state"),
+            "JobRun": self.runs.values_list("job_id", "outcome"),
+            "JobStep": self.steps.values_list("job_id", "state"),
+        }
+        for table, rows in tables.items():
+            counts = Counter((names[job_id], state) for job_id, state in rows)
+            for (name, state), number in sorted(counts.items()):
+                yield f"{table:<8} {name:<14} {state:<11} {number:>4}"
         again = self.runs.exclude(outcome=RunOutcome.SUCCESSFUL).values("job_id")
-        for run in self.runs.filter(job_id__in=again).order_by("job_id", "pk"):
-            yield _run_line(run)
+        runs = self.runs.filter(job_id__in=again).order_by("job_id", "pk")
+        for _, of_one_job in groupby(runs, attrgetter("job_id")):
+            yield from map(_run_line, of_one_job, count(1))
 
 
-def _run_line(run: JobRun) -> str:
+def _run_line(run: JobRun, number: int) -> str:
     seconds = (run.finished_at - run.started_at).total_seconds() if run.started_at else 0
     error = f"  {run.error_type.rpartition('.')[2]}: {run.error}" if run.error else ""
     return (
-        f"        #{run.job_id} attempt {run.attempt}: {run.outcome:<10} "
+        f"         #{run.job_id} run {number}: {run.outcome:<10} "
         f"{run.finished_at:%H:%M:%S}  {seconds:.2f} s{error}"
     )
 

@@ -23,6 +23,7 @@ from django_jobs.models import Worker
 from example_project.shop import campaigns
 from example_project.shop.demo import files, seed
 from example_project.shop.demo.nights import Night, start_twice
+from example_project.shop.demo.orders import Orders
 from example_project.shop.demo.processes import ChildDied, Group, Stopped
 from example_project.shop.demo.report import Check, Report
 from example_project.shop.models import Customer, CustomerImport, CustomerReport, Template
@@ -31,13 +32,19 @@ from example_project.shop.reports import preparing
 from example_project.shop.views import login_token
 
 HOST = "127.0.0.1"
+ORDER_SECONDS = "40"
+"""How long orders wait for their payment while somebody watches, unless the environment says."""
 ONCE_SECONDS = 60
 START_SECONDS = 30
+PROCESSES = 2
+"""Of the worker that is watched: when one is killed, what it did is taken up by the other at once."""
+
 QUICK = {
     "EMAIL_URL": "outbox:",
     "OUTBOX_LATENCY": "0.02",
     "IMPORT_PAUSE": "0",
     "REPORT_PAUSE": "0",
+    "ORDER_PATIENCE": "2",
 }
 """What makes haste when nobody watches."""
 
@@ -61,8 +68,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--once",
             action="store_true",
-            help="run a campaign, an import and two reports without a browser, print what happened, "
-            "exit 0 or 1",
+            help="run a campaign, an import, two orders and two reports without a browser, print what "
+            "happened, exit 0 or 1",
         )
 
     def handle(self, **options: Any) -> None:
@@ -108,9 +115,10 @@ class Command(BaseCommand):
             self.stdout.write(f"Port {wanted_port} is taken; using {port}.")
         begun = timezone.now()
         static = [] if settings.DEBUG else ["--insecure"]  # runserver then serves the style, too
-        here = {"BASE_URL": f"http://{HOST}:{port}"}
+        patience = os.environ.get("ORDER_PATIENCE", ORDER_SECONDS)
+        here = {"BASE_URL": f"http://{HOST}:{port}", "ORDER_PATIENCE": patience}
         with self._children(here) as children, contextlib.suppress(Stopped):
-            children.start("worker", "runworker", "--no-reload")
+            children.start("worker", "runworker", "--no-reload", "--processes", str(PROCESSES))
             children.start(
                 "web server",
                 "runserver",
@@ -123,8 +131,9 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"The web server does not answer.\n{children.last_words('web server')}"
                 )
-            children.wait_until(_worker_since(begun), START_SECONDS)
+            children.wait_until(_workers_since(begun, PROCESSES), START_SECONDS)
             self._say_where(port, password)
+            self._say_what(begun)
             children.wait_until(lambda: False)
         self.stdout.write("Stopped: web server and worker are gone.")
 
@@ -134,11 +143,15 @@ class Command(BaseCommand):
         who = f"user {seed.ADMIN}, password {password or 'as printed at the first start'}"
         if settings.DEBUG:
             jobs = reverse("shop:enter", args=[login_token(seed.ADMIN)])
+        self.stdout.write(f"\nShop   {root}{reverse('shop:home')}\nJobs   {root}{jobs}  ({who})")
+
+    def _say_what(self, begun: datetime) -> None:
+        names = Worker.objects.filter(started_at__gte=begun).values_list("name", flat=True)
+        numbers = " ".join(name.partition(":")[2].partition("-")[0] for name in names)
         self.stdout.write(
-            f"\nShop   {root}{reverse('shop:home')}\n"
-            f"Jobs   {root}{jobs}  ({who})\n"
-            "First  press “Send the spring campaign”: 38 mails go out at once, 2 after a retry\n"
-            "Then   the other pages of the shop: webhooks, imports, reports, and two schedules\n"
+            "First  press “Send the spring campaign”: 38 mails go out within seconds, 2 after a retry\n"
+            f"Kill   the worker's processes in the middle of it (kill -9 {numbers}): it goes on\n"
+            "Then   the other pages of the shop: orders, webhooks, imports, reports, two schedules\n"
             "Stop   Ctrl-C\n"
         )
         self.stdout.flush()
@@ -148,7 +161,7 @@ class Command(BaseCommand):
             begun = timezone.now()
             children.start("worker", "runworker", log=settings.DATA_DIR / "worker.log")
             try:
-                children.wait_until(_worker_since(begun), START_SECONDS)
+                children.wait_until(_workers_since(begun), START_SECONDS)
                 done = _run_the_flows(children)
             except Stopped as error:
                 raise CommandError("Stopped before everything was finished.") from error
@@ -174,6 +187,7 @@ class _Done:
     campaign: Report
     upload: CustomerImport
     table: CustomerReport
+    orders: Orders
     night: Night
     finished: bool
 
@@ -181,26 +195,34 @@ class _Done:
         yield from self.campaign.lines()
         yield from map(str, self._of_files())
         yield ""
+        yield from self.orders.lines()
+        yield ""
         yield from self.night.lines()
 
     def checks(self) -> list[Check]:
-        return [*self.campaign.checks(), *self._of_files(), *self.night.checks()]
+        return [
+            *self.campaign.checks(),
+            *self._of_files(),
+            *self.orders.checks(),
+            *self.night.checks(),
+        ]
 
     def _of_files(self) -> list[Check]:
         return files.checks(self.upload, self.table)
 
 
 def _run_the_flows(children: Group) -> _Done:
-    """Run a campaign and an import, then the reports."""
+    """Run a campaign, an import and two orders, then the reports."""
     campaign = campaigns.start(Template.objects.get(name=next(iter(seed.TEMPLATES))))
-    upload = files.import_sample()
+    upload, orders = files.import_sample(), Orders.place()
     finished = children.wait_until(
-        lambda: is_finished(campaign) and files.has_ended(upload.job_id), ONCE_SECONDS
+        lambda: is_finished(campaign) and files.has_ended(upload.job_id) and orders.have_ended(),
+        ONCE_SECONDS,
     )
     table, nights = preparing.start(), start_twice()
     last = [table.job_id, *nights]
     finished &= children.wait_until(lambda: all(map(files.has_ended, last)), ONCE_SECONDS)
-    return _Done(Report(campaign), upload, table, Night(nights), finished)
+    return _Done(Report(campaign), upload, table, orders, Night(nights), finished)
 
 
 def _start_again_on_postgresql() -> None:
@@ -220,9 +242,9 @@ def _free_port(wanted: int) -> int:
     raise CommandError("There is no free port.")
 
 
-def _worker_since(begun: datetime) -> Callable[[], bool]:
-    """Return what says whether a worker has come up since `begun`."""
-    return Worker.objects.filter(started_at__gte=begun).exists
+def _workers_since(begun: datetime, processes: int = 1) -> Callable[[], bool]:
+    """Return what says whether that many processes of workers have come up since `begun`."""
+    return lambda: Worker.objects.filter(started_at__gte=begun).count() >= processes
 
 
 def _answers(port: int) -> bool:
