@@ -12,7 +12,7 @@ from django.db.models import Max
 
 from benchmarks import draining, idling, rows
 from benchmarks.figures import Figure, in_turn, percentile
-from benchmarks.jobs import await_word
+from benchmarks.jobs import await_word, nap
 from benchmarks.scale import Scale
 from benchmarks.workers import wait_for, worker
 from django_jobs import clock, send_event
@@ -55,14 +55,14 @@ def measure(vendor: str, scale: Scale) -> Iterator[Figure]:
 
 
 def _crowds(scale: Scale) -> Iterator[Figure]:
-    ways: dict[str, Callable[[], object]] = {
-        "a sleep that is over": lambda: Job.objects.update(run_at=clock.now()),
-        "one event": lambda: send_event("word"),
-    }
-    for how, wake in ways.items():
+    ways = (
+        ("a sleep that is over", True, lambda: Job.objects.update(run_at=clock.now())),
+        ("one event", False, lambda: send_event("word")),
+    )
+    for how, sleep, wake in ways:
         ours, plain = in_turn(
             scale.rounds,
-            partial(_drain, scale.sleepers, wake),
+            partial(_drain, scale.sleepers, wake, sleep=sleep),
             partial(draining.drain, 1, scale.sleepers, []),
         )
         yield Figure(
@@ -137,32 +137,36 @@ def _latency(scale: Scale) -> list[float]:
     return [1000 * (at - sent[args[0]]) for args, at in runs]
 
 
-def _fill(count: int) -> None:
-    """Write `count` jobs that wait for one event."""
+def _fill(count: int, *, sleep: bool = False) -> None:
+    """Write `count` jobs that wait for one event, or sleep."""
     rows.empty()
     now, match = clock.now(), Match.of([])
-    fields = {"name": await_word.name, "run_at": now + HOUR, "enqueued_at": now}
+    name = nap.name if sleep else await_word.name
+    fields = {"name": name, "run_at": now + HOUR, "enqueued_at": now}
     Job.objects.bulk_create(
         (Job(**fields, args=[None], state="WAITING", has_steps=True) for _ in range(count)),
         batch_size=1000,
     )
     ids = list(Job.objects.values_list("pk", flat=True))
-    step = {"key": "word", "position": 1, "state": "waiting", "claim_id": 0}
+    state = "sleeping" if sleep else "waiting"
+    step = {"key": "word", "position": 1, "state": state, "claim_id": 0}
     JobStep.objects.bulk_create(
         (JobStep(job_id=pk, wake_at=now + HOUR, finished_at=now, **step) for pk in ids),
         batch_size=1000,
     )
     wait = {"event": "word", "fields": match.fields, "digest": match.digest, "since": now}
-    Wait.objects.bulk_create((Wait(job_id=pk, key="word", **wait) for pk in ids), batch_size=1000)
+    waits = (Wait(job_id=pk, key="word", **wait) for pk in ids if not sleep)
+    Wait.objects.bulk_create(waits, batch_size=1000)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("VACUUM (ANALYZE)")
 
 
-def _drain(count: int, wake: Callable[[], object]) -> float:
+def _drain(count: int, wake: Callable[[], object], *, sleep: bool) -> float:
     """Return jobs per second from the instant of waking to the end of the last one."""
-    _fill(count)
-    JobStep.objects.update(wake_at=clock.now())
+    _fill(count, sleep=sleep)
+    if sleep:
+        JobStep.objects.update(wake_at=clock.now())
     with worker():
         began = clock.now()
         wake()

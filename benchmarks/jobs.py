@@ -24,6 +24,14 @@ def await_word(context: JobContext, number: int | None) -> float:
     return time.time()
 
 
+@job
+def nap(context: JobContext, number: int | None) -> float:
+    """Sleep; return when that was over."""
+    del number
+    context.step.sleep("word", 3600)
+    return time.time()
+
+
 @job(on="bench/heard")
 def hear(event: Event) -> None:
     """Do nothing about an event."""

@@ -53,6 +53,11 @@ class Rival:
         self._block = transaction.atomic(using="default")
         self.do(self._block.__enter__)
 
+    @property
+    def is_open(self):
+        """Whether there is an open transaction."""
+        return self._block is not None
+
     def commit(self):
         """Commit the open transaction."""
         self.do(self._block.__exit__, None, None, None)

@@ -230,6 +230,14 @@ def test_more_than_a_thousand_jobs_are_woken_by_one_event(engine, scene):
 class TestBesideOtherSessions:
     """Each with real sessions that hold real locks."""
 
+    @pytest.fixture(autouse=True)
+    def _waits_not_for_ever(self, engine):
+        """Let a verb that waits where it must not fail instead."""
+        with engine.connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '5s'")
+            yield
+            cursor.execute("RESET lock_timeout")
+
     def test_a_locked_job_is_not_waited_for_and_has_its_event_later(self, engine, scene, rival):
         locked, free = suspended(scene, 2)
         event = sent(engine)
@@ -326,6 +334,27 @@ class TestBesideOtherSessions:
         assert hand_out(engine).done == frozenset()
         job.commit()
         assert hand_out(engine).done == {event}
+        assert step_of(hold).result == "null"
+        assert not job_of(hold).woken
+
+    def test_a_wait_that_ends_between_the_look_and_the_lock_is_not_ended_again(
+        self, engine, scene, rival
+    ):
+        hold = scene.run_one()
+        begin_wait(scene, hold)
+        event = sent(engine)
+        job = rival()
+        job.begin()
+        job.do(lambda: _time_out(job.engine, hold))
+
+        def commit_before_the_lock(execute, sql, params, many, context):
+            if "FOR NO KEY UPDATE" in sql and '"django_jobs_job"' in sql and job.is_open:
+                job.commit()
+            return execute(sql, params, many, context)
+
+        with engine.connection.execute_wrapper(commit_before_the_lock):
+            woken = hand_out(engine)
+        assert (woken.ended, woken.done) == (0, {event})
         assert step_of(hold).result == "null"
         assert not job_of(hold).woken
 
