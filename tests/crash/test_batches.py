@@ -12,10 +12,10 @@ from tests.crash.invariants import drained, unfinished
 from tests.crash.jobs import DIE_IN_BATCH, effect, gather
 from tests.crash.processes import kill
 
-JOBS = 200
+JOBS = 120
 TREES = 5
 LEAVES = 10
-KILLS = 12
+KILLS = 7
 
 
 def write_batch(count):

@@ -13,8 +13,8 @@ from tests.crash.invariants import drained, unfinished
 from tests.crash.processes import kill
 from tests.crash.provider import FORGETFUL
 
-CUSTOMERS = 100
-KILLS = 6
+CUSTOMERS = 60
+KILLS = 4
 OPTIONS = ("--processes", "2", "--threads", "2")
 
 
@@ -116,7 +116,7 @@ def test_only_mails_in_flight_at_a_kill_are_sent_again(
     until(drained, within=120.0, what=unfinished)
     twice = check_everybody_has_the_mail(campaign, killings, ledger)
     counts, ids = files_of(campaign, folder)
-    assert len(killings.pids) > 3
+    assert len(killings.pids) > 2
     assert len(counts) == CUSTOMERS
     assert counts.total() == CUSTOMERS + (twice.total() if forgetful else 0)
     assert set(SentMail.objects.values_list("message_id", flat=True)) <= ids
@@ -127,8 +127,8 @@ def test_another_worker_goes_on_when_one_is_killed_with_all_its_processes(
 ):
     tree = workers(*OPTIONS).ready(2)
     campaign, killings = campaigns.start(template), Killings(ledger)
-    for _ in range(3):
-        killings.await_mails(12)
+    for _ in range(2):
+        killings.await_mails(10)
         killings.note(tree.running())
         tree.kill_all()
         tree = workers(*OPTIONS)

@@ -19,8 +19,8 @@ from tests.crash.processes import kill
 
 JOBS = 30
 STEPS = 20
-KILLS = 12
-ATOMIC_JOBS = 300
+KILLS = 8
+ATOMIC_JOBS = 120
 
 
 def test_finished_steps_never_run_again_however_often_workers_are_killed(workers, ledger, profile):
