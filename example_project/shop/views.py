@@ -63,7 +63,7 @@ def enter(request: HttpRequest, token: str) -> HttpResponse:
     except signing.BadSignature as error:
         raise Http404("This link is not valid (any more). Start the demo again.") from error
     login(request, get_object_or_404(get_user_model(), username=name, is_active=True))
-    return redirect("admin:django_jobs_job_changelist")
+    return redirect("admin:app_list", app_label="django_jobs")
 
 
 def login_token(name: str) -> str:

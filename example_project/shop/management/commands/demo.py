@@ -139,7 +139,7 @@ class Command(BaseCommand):
 
     def _say_where(self, port: int, password: str) -> None:
         root = f"http://{HOST}:{port}"
-        jobs = reverse("admin:django_jobs_job_changelist")
+        jobs = reverse("admin:app_list", kwargs={"app_label": "django_jobs"})
         who = f"user {seed.ADMIN}, password {password or 'as printed at the first start'}"
         if settings.DEBUG:
             jobs = reverse("shop:enter", args=[login_token(seed.ADMIN)])
