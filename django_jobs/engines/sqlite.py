@@ -175,10 +175,10 @@ class SQLiteEngine(ORMEngine):
         now: datetime | None = None,
     ) -> list[ClaimedJob]:
         """Take ready jobs lane by lane; nobody else can write meanwhile."""
-        now = self.at(now)
         if not (self.connection.in_atomic_block or self._lanes()):
             return []  # without the write lock, which an idle worker would take again and again
         with self.transaction():
+            now = self.at(now)  # after the wait for the lock: nothing has begun before it was had
             ids = chosen(self._candidates(queues, limit, now, solo=solo, only=only))
             if not ids:
                 return []
