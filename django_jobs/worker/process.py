@@ -54,6 +54,7 @@ class WorkerProcess:
         self._alone = alone
         self._orphaned = orphaned
         self._stop_count = 0
+        self._looked = False
         slots = options.threads + options.async_slots
         cells = [0] * Board.size(slots) if cells is None else cells
         self._outage = Outage(settings.LEASE, patience=0.0 if alone else 30.0)
@@ -119,10 +120,22 @@ class WorkerProcess:
     def _is_done(self) -> bool:
         coordinator = self._coordinator
         if not coordinator.idle:
+            self._looked = False
             return False
         if coordinator.exhausted:
             return True
-        return self.options.burst and coordinator.drained and not coordinator.look_again()
+        return self.options.burst and coordinator.drained and self._nothing_is_left()
+
+    def _nothing_is_left(self) -> bool:
+        """Look twice, with a claim between: what others made ready before the first, it finds."""
+        if self._coordinator.look_again():
+            self._looked = False
+            return False
+        if not self._looked:
+            self._looked, self._coordinator.drained = True, False
+            self._coordinator.rhythm.wake()
+            return False
+        return True
 
     def _shut_down(self) -> int:
         """Go through the phases of a stop; return the exit code."""

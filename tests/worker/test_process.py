@@ -11,10 +11,11 @@ from django_jobs.models import Claim, Job, JobRun, Worker
 from django_jobs.states import State
 from django_jobs.worker import process as process_module
 from django_jobs.worker.exits import CLEAN, CRASHED, FORCED
+from django_jobs.worker.loop import Coordinator
 from django_jobs.worker.options import WorkerOptions
 from django_jobs.worker.process import WorkerProcess, keep_connections
 from tests.jobs import add, fail
-from tests.worker.making import DEADLINE, until
+from tests.worker.making import DEADLINE, states, until
 
 
 class Running:
@@ -88,6 +89,21 @@ def test_a_burst_runs_what_is_there_and_ends(worker):
     assert worker(burst=True).end() == CLEAN
     assert set(Job.objects.values_list("state", flat=True)) == {State.SUCCESSFUL}
     assert Claim.objects.count() == Worker.objects.count() == 0
+
+
+def test_a_burst_runs_what_another_thread_makes_ready_just_before_its_last_look(
+    worker, monkeypatch
+):
+    look, late = Coordinator.look_again, [1, 2]
+
+    def look_a_moment_later(self):
+        if late:
+            enqueue(add, late.pop(), 1)
+        return look(self)
+
+    monkeypatch.setattr(Coordinator, "look_again", look_a_moment_later)
+    assert worker(burst=True).end() == CLEAN
+    assert states() == ["SUCCESSFUL"] * 2
 
 
 def test_a_burst_does_not_wait_for_retries_that_are_not_due(worker):
