@@ -125,6 +125,22 @@ def check_failure_jobs(**_: Any) -> list[CheckMessage]:
 
 
 @register("django_jobs")
+def check_failure_circles(**_: Any) -> list[CheckMessage]:
+    """E013: failures that start each other would do so for ever."""
+    found: list[CheckMessage] = []
+    for definition in registry.definitions():
+        chain, name = [definition.name], definition.on_failure
+        while name and name not in chain and (target := registry.find(name)):
+            chain, name = [*chain, target.name], target.on_failure
+        if name == definition.name and name == min(chain):
+            path = " → ".join([*chain, name])
+            hint = "Let the last job for failures have none itself."
+            text = f"on_failure goes round in a circle: {path}."
+            found.append(Error(text, hint=hint, id="django_jobs.E013"))
+    return found
+
+
+@register("django_jobs")
 def check_definitions(**_: Any) -> list[CheckMessage]:
     """W003: a time limit beyond the shutdown's grace. W006: a model as a parameter."""
     return [problem for definition in registry.definitions() for problem in _doubts(definition)]

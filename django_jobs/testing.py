@@ -55,7 +55,7 @@ def run_jobs(
     ticker = Ticker()
     while schedules and ticker.run(engine):
         pass  # it ends early rather than hold a worker up
-    while claimed := _claim_all(engine, queues) or _after_events(engine, queues):
+    while claimed := _claim_all(engine, queues):
         _run_all(engine, claimed, outcomes, raise_errors=raise_errors)
         if not until_empty:
             break
@@ -65,18 +65,14 @@ def run_jobs(
 
 
 def _claim_all(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJob]:
+    """Hand out what was sent and what has ended, as a worker has by then; claim what is ready."""
+    relay = Relay()
+    while relay.run(engine).more:
+        pass
     claimed: list[ClaimedJob] = []
     while page := _claim(engine, queues):
         claimed += page
     return claimed
-
-
-def _after_events(engine: Engine, queues: Collection[str] | None) -> list[ClaimedJob]:
-    """Hand out what was sent and what has ended; return the jobs that are ready by that."""
-    relay = Relay()
-    while relay.run(engine).more:
-        pass
-    return _claim_all(engine, queues)
 
 
 def _run_all(

@@ -122,6 +122,14 @@ class EventVerbs(ABC):
             self.add_wait(job_id, f"!{wait.event}", wait, cancels=True, now=now)
 
     @abstractmethod
+    def note_had(self, events: Mapping[int, Collection[int]]) -> None:
+        """Let no other step that waits now get the events that its job has had, by jobs."""
+
+    @abstractmethod
+    def has_had(self, job_id: int, key: str, event_id: int) -> bool:
+        """Say whether another step of the job has had an event since this one began to wait."""
+
+    @abstractmethod
     def forget_wait(self, job_id: int, key: str) -> None:
         """Let a step wait no longer."""
 

@@ -27,7 +27,9 @@ from django_jobs.engines.orm.claiming import Candidate, chosen
 from django_jobs.engines.orm.ends import Ended
 from django_jobs.engines.orm.inserting import first_run_at
 from django_jobs.engines.orm.stepping import step_row, wake_at
-from django_jobs.engines.steps import StepRecord
+from django_jobs.engines.steps import Memo, StepRecord
+from django_jobs.serializers import load
+from django_jobs.states import StepState
 
 PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
 
@@ -195,11 +197,7 @@ class SQLiteEngine(ORMEngine):
         if not job.has_steps and job.planned_at is None:
             return job
         job = job._replace(has_steps=bool(job.has_steps))
-        if job.planned_at is None:
-            return job
-        naive = datetime.fromisoformat(str(job.planned_at))
-        zone = self.connection.timezone
-        return job._replace(planned_at=naive.replace(tzinfo=zone).astimezone(UTC))
+        return job._replace(planned_at=self.read(job.planned_at))
 
     def _candidates(
         self,
@@ -329,6 +327,24 @@ class SQLiteEngine(ORMEngine):
             cursor.execute(self.CLOSE, (json.dumps(list(claim_ids)),))
             return int(cursor.rowcount)
 
+    LOAD_STEPS = """
+        SELECT key, state, position, result, attempts, error_type, error, wake_at
+        FROM django_jobs_job_step WHERE job_id = %s
+    """
+
+    def load_steps(self, job_id: int, now: datetime | None = None) -> dict[str, Memo]:
+        """Return what is on record of all steps of a job, by key."""
+        now = self.at(now)
+        with self.connection.cursor() as cursor:
+            cursor.execute(self.LOAD_STEPS, (job_id,))
+            return {key: self._memo(row, now) for key, *row in cursor.fetchall()}
+
+    def _memo(self, row: list[Any], now: datetime) -> Memo:
+        state, position, result, *rest, text = row
+        wake_at = self.read(text)
+        due = wake_at is not None and wake_at <= now
+        return Memo._make((StepState(state), position, load(result), *rest, wake_at, due))
+
     MARK = """
         UPDATE django_jobs_job
         SET has_steps = 1, lost_count = CASE %s WHEN 'done' THEN 0 ELSE lost_count END
@@ -362,6 +378,13 @@ class SQLiteEngine(ORMEngine):
                 cursor.execute(self.MARK, (step.state.value, *hold))
             cursor.execute(self.SAVE_STEP, (*row, *hold))
             return (wake_at(step, now) or now) if cursor.rowcount else None
+
+    def read(self, text: Any) -> datetime | None:
+        """Return the instant that `stored` gave `text` of."""
+        if text is None:
+            return None
+        naive = datetime.fromisoformat(str(text))
+        return naive.replace(tzinfo=self.connection.timezone).astimezone(UTC)
 
     def stored(self, instant: datetime | None) -> str | None:
         """Return `instant` as Django stores it here: a naive text in the connection's zone."""

@@ -132,11 +132,18 @@ def _takes(trigger: Trigger, event: Event, job: str) -> bool:
 def _as_text(name: str, data: Any) -> str:
     if data is not None and not isinstance(data, Mapping):
         raise InvalidEvent(f'"{name}": data is a dict, got {data!r}. Nothing was sent.')
+    for key in data or {}:
+        if not isinstance(key, str) or clean_text(key) != key:
+            raise InvalidEvent(
+                f'"{name}": the names in data are texts without NUL characters and lone surrogates, '
+                f"got {key!r}. Nothing was sent."
+            )
     try:
         limit = get_settings().MAX_ARGUMENTS
         _, text = dump_arguments(f'event "{name}"', (), data or {}, (), limit)
     except (TypeError, ValueError) as problem:
-        words = str(problem).replace("argument", "data").replace("enqueued", "sent")
+        words = str(problem).replace("The arguments of", "The data of")
+        words = words.replace("argument", "data").replace("enqueued", "sent")
         raise type(problem)(words) from None
     return text
 

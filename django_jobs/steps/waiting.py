@@ -6,6 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from asgiref.sync import async_to_sync, sync_to_async
+from django.db import transaction
 
 from django_jobs import clock
 from django_jobs.engines.base import NewJob
@@ -106,8 +107,11 @@ class Waiting(Running):
         until = memo.wake_at if memo else self._begin_wait(place, wait, Later(seconds=span))
         assert until is not None
         # Each time: the run that has begun the wait may have died before it looked.
-        if back and (found := self._look_back(wait, until - timedelta(seconds=span) - back)):
-            return self._end_wait(place, found)
+        since = until - timedelta(seconds=span) - back
+        while back and (found := self._look_back(wait, since)):
+            if taken := self._end_wait(place, found):
+                return taken
+            wait = wait._replace(had=(*wait.had, found.id or 0))  # by another step, meanwhile
         if memo is not None and memo.due:
             return self._end_wait(place, None)
         return self._interrupt(Suspended(Later(instant=until), f"event {event}"))
@@ -194,19 +198,30 @@ class Waiting(Running):
         return Event(found.name, found.data, found.id, found.sent_at) if found else None
 
     def _end_wait(self, place: Place, event: Event | None) -> Event | None:
-        """Write that the step is over, by an event found or by its time; `None` for the latter."""
+        """Write that the step is over, by an event found or by its time (`None`).
+
+        Returns the event; `None`, too, when another step of the job has had it meanwhile.
+        """
         assert self._hold is not None
         job_id = self._hold.job_id
         value = None if event is None else event.as_json()
         text = dump_result(place.key, value, WITHOUT_LIMIT)
         record = StepRecord(place.key, place.position, StepState.DONE, result=text)
 
-        def end() -> None:
-            with self._engine.undoable():
-                self._write(record)
-                self._engine.forget_wait(job_id, place.key)
+        event_id = event.id if event else None
 
-        self._patiently(end)
+        def end() -> bool:
+            with self._engine.undoable():
+                self._write(record)  # which locks the job
+                if event_id and self._engine.has_had(job_id, place.key, event_id):
+                    transaction.set_rollback(True, using=self._engine.connection.alias)
+                    return False
+                self._engine.forget_wait(job_id, place.key)
+                self._engine.note_had({job_id: [event_id]} if event_id else {})
+            return True
+
+        if not self._patiently(end):
+            return None
         self._note(record)
         return self._received(load(text))
 
@@ -230,6 +245,11 @@ class Waiting(Running):
             with self._engine.undoable():
                 [handle] = insert(self._engine, [child])
                 assert handle.id is not None
+                if handle.id == parent:
+                    raise InvalidStep(
+                        f'{self._job}: step "{place.key}" invokes the job itself, whose unique_key '
+                        "it carries, and would wait for ever. Give it another key."
+                    )
                 # A parent's end is watched, so that cancelling it reaches its children.
                 self._engine.watch([parent] if handle.created else [parent, handle.id])
                 self._write(record)

@@ -3,15 +3,13 @@
 import pytest
 
 from django_jobs.engines.events import Delivery, Woken
-from django_jobs.engines.orm import waking
 from django_jobs.engines.steps import StepRecord
 from django_jobs.models import Event, Job, Wait
 from django_jobs.states import State, StepState
 from tests.engines.rivals import DEADLINE, until, waits_for_lock
-from tests.engines.scenes import FAILURE, LATER, NOON, RETRY, SUCCESS, Scene, job_of
+from tests.engines.scenes import FAILURE, LATER, RETRY, SUCCESS, Scene, job_of
 from tests.engines.waits import (
     ENDLESS,
-    PAID,
     begin_wait,
     cancelled_by,
     hand_out,
@@ -83,14 +81,29 @@ def test_an_event_that_the_job_has_had_does_not_end_its_wait(engine, scene):
     assert step_of(hold).state == StepState.WAITING
 
 
-def test_two_steps_of_one_job_are_both_ended(engine, scene):
+def test_two_steps_of_one_job_never_get_the_same_event(engine, scene):
     hold = scene.run_one()
     begin_wait(scene, hold, key="one")
     begin_wait(scene, hold, wait_for(a=1), key="two")
     scene.finish(hold, end=ENDLESS)
-    sent(engine, a=1)
-    assert hand_out(engine).ended == 2
-    assert {step_of(hold, key).state for key in ("one", "two")} == {StepState.DONE}
+    first = sent(engine, a=1)
+    assert hand_out(engine).ended == 1
+    assert (step_of(hold, "one").state, step_of(hold, "two").state) == ("done", "waiting")
+    assert Wait.objects.get().had == [first]
+    second = sent(engine, a=1)
+    assert hand_out(engine).ended == 1
+    results = [step_of(hold, key).result for key in ("one", "two")]
+    assert results == [f'{{"id": {first}}}', f'{{"id": {second}}}']
+
+
+def test_two_steps_of_one_job_get_an_event_each_from_one_page(engine, scene):
+    hold = scene.run_one()
+    begin_wait(scene, hold, key="one")
+    begin_wait(scene, hold, key="two")
+    first, second = sent(engine), sent(engine)
+    assert hand_out(engine).done == {first, second}
+    results = [step_of(hold, key).result for key in ("one", "two")]
+    assert results == [f'{{"id": {first}}}', f'{{"id": {second}}}']
 
 
 def test_a_job_that_still_runs_is_ready_when_it_is_suspended(engine, scene):
@@ -149,80 +162,6 @@ def test_of_a_job_that_was_deleted_only_the_wait_goes(engine, scene):
     assert (woken.done, woken.queues) == ({event}, frozenset())
     assert not waits()
     assert Event.objects.get().woken == 0
-
-
-@pytest.fixture
-def small_page(monkeypatch):
-    """Let one call wake three jobs at most."""
-    monkeypatch.setattr(waking, "PAGE", 3)
-
-
-@pytest.mark.usefixtures("small_page")
-def test_very_many_waits_are_ended_over_several_calls(engine, scene):
-    holds = suspended(scene, 8)
-    event = sent(engine)
-    first = hand_out(engine)
-    assert (first.ended, first.done) == (3, frozenset())
-    assert pending_events() == [event]
-    calls = 1
-    while event in pending_events():
-        assert calls < 5
-        hand_out(engine)
-        calls += 1
-    assert not waits()
-    assert {step_of(hold).state for hold in holds} == {StepState.DONE}
-    assert Event.objects.get().woken == 8
-
-
-@pytest.mark.usefixtures("small_page")
-def test_those_that_wait_again_after_an_event_keep_it_from_nobody(engine, scene):
-    """Woken jobs come around fast: they wait again before the last of many has been woken."""
-    suspended(scene, 8)
-    event = sent(engine)
-    for wait in Wait.objects.order_by("job_id")[:5]:
-        wait.had = [event]
-        wait.save()
-    for _ in range(4):
-        hand_out(engine)
-    assert pending_events() == []
-    assert Job.objects.filter(state=State.READY).count() == 3
-    assert Wait.objects.count() == 5
-
-
-def test_more_than_a_thousand_jobs_are_woken_by_one_event(engine, scene):
-    holds = suspended(scene, 3)
-    template = Job.objects.get(pk=holds[0].job_id)
-    jobs = Job.objects.bulk_create(
-        Job(
-            name=template.name,
-            queue=template.queue,
-            run_at=template.run_at,
-            enqueued_at=NOON,
-            state=State.WAITING,
-            waiting_for=template.waiting_for,
-        )
-        for _ in range(2100)
-    )
-    match = wait_for().match
-    Wait.objects.bulk_create(
-        Wait(
-            job_id=job.pk,
-            key="payment",
-            event=PAID,
-            fields=match.fields,
-            digest=match.digest,
-            since=NOON,
-        )
-        for job in jobs
-    )
-    event = sent(engine)
-    ended = []
-    while pending_events():
-        assert len(ended) < 5
-        ended.append(hand_out(engine).ended)
-    assert (sum(ended), max(ended)) == (2103, 1000)
-    assert Job.objects.filter(state=State.READY).count() == 2103
-    assert Event.objects.get(pk=event).woken == 2103
 
 
 @pytest.mark.postgresql

@@ -127,3 +127,11 @@ def test_an_argument_that_cannot_be_compared_is_refused():
     with pytest.raises(InvalidEvent, match="takes texts, numbers"):
         follow({"order/cancelled": "order_id"}).enqueue([17])
     assert not Job.objects.exists()
+
+
+def test_in_a_test_what_was_sent_before_cancels_before_anything_runs():
+    definition = follow({"order/cancelled": "order_id"})
+    definition.enqueue(17)
+    send_event("order/cancelled", {"order_id": 17})
+    assert run_jobs() == []
+    assert states() == {17: State.CANCELLED}

@@ -8,6 +8,7 @@ from django.db import OperationalError
 from django_jobs import JobContext, NonRetriable, State, StepFailed, operations
 from django_jobs.definitions import job
 from django_jobs.engines.base import Engine
+from django_jobs.exceptions import JobFailed
 from django_jobs.models import Event, Job, JobStep, Wait
 from django_jobs.states import RunOutcome
 from django_jobs.testing import run_jobs
@@ -206,6 +207,19 @@ def test_arguments_that_do_not_fit_are_refused_before_anything_is_written(double
     assert handle.refresh().status == State.FAILED
     assert Job.objects.count() == 1
     assert not JobStep.objects.exists()
+
+
+def test_a_job_cannot_wait_for_itself():
+    @job(name="tests.selfish")
+    def selfish(context: JobContext) -> None:
+        context.step.invoke("again", selfish.using(unique_key="me"))
+
+    handle = selfish.using(unique_key="me").enqueue()
+    assert run_jobs() == [RunOutcome.FAILED]
+    with pytest.raises(JobFailed, match="invokes the job itself"):
+        _ = handle.refresh().result
+    assert Job.objects.count() == 1
+    assert not Wait.objects.exists()
 
 
 def relay_patience():

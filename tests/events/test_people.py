@@ -157,6 +157,26 @@ def test_a_missing_job_for_failures_is_an_error():
     }
 
 
+def test_failures_that_start_each_other_are_an_error():
+    @job(name="tests.one", on_failure="tests.two")
+    def one(event: Event) -> None: ...
+
+    @job(name="tests.two", on_failure="tests.one")
+    def two(event: Event) -> None: ...
+
+    @job(name="tests.self", on_failure="tests.self")
+    def alone(event: Event) -> None: ...
+
+    @job(name="tests.outside", on_failure="tests.one")
+    def outside() -> None: ...
+
+    found = {error.msg for error in run_checks(tags=["django_jobs"]) if error.id.endswith("E013")}
+    assert found == {
+        "on_failure goes round in a circle: tests.one → tests.two → tests.one.",
+        "on_failure goes round in a circle: tests.self → tests.self.",
+    }
+
+
 def test_a_job_whose_failure_job_is_missing_fails_like_any_other():
     @job(name="tests.alone", on_failure="tests.nobody", max_attempts=1)
     def alone() -> None:

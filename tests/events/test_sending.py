@@ -164,6 +164,13 @@ def test_what_cannot_be_an_id_is_refused(key):
     assert not EventRow.objects.exists()
 
 
+@pytest.mark.parametrize("name", ["evil\0", "\ud800", 1, None])
+def test_names_in_data_that_cannot_be_stored_are_refused(name):
+    with pytest.raises(InvalidEvent, match="the names in data are texts"):
+        send_event("order/paid", {"order_id": 17, name: 1})
+    assert not EventRow.objects.exists()
+
+
 def test_data_that_cannot_be_stored_is_refused():
     with pytest.raises(TypeError, match='data "when" of event "order/paid" is a timedelta'):
         send_event("order/paid", {"when": timedelta(1)})

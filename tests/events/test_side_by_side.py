@@ -179,3 +179,37 @@ def test_what_one_branch_has_done_meanwhile_is_no_change_of_the_code(start, froz
     assert Job.objects.get().state == State.SUCCESSFUL
     logs = "".join(JobRun.objects.values_list("log", flat=True))
     assert "code has changed" not in logs
+
+
+def test_branches_that_wait_for_one_kind_of_event_get_one_each(frozen_clock):
+    @job(name="tests.branching")
+    def branching(context: JobContext) -> list[int]:
+        step = context.step
+        return step.parallel(
+            lambda: step.wait_for_event("a", "tick", timeout=HOUR).data["number"],
+            lambda: step.wait_for_event("b", "tick", timeout=HOUR).data["number"],
+        )
+
+    handle = branching.enqueue()
+    run_jobs()
+    send_event("tick", {"number": 1})
+    assert run_jobs() == [RunOutcome.SUSPENDED]
+    send_event("tick", {"number": 2})
+    assert run_jobs() == [RunOutcome.SUCCESSFUL]
+    assert sorted(handle.refresh().result) == [1, 2]
+
+
+def test_branches_that_look_back_get_one_each():
+    @job(name="tests.branching")
+    def branching(context: JobContext) -> list[int]:
+        step = context.step
+        return step.parallel(
+            lambda: step.wait_for_event("a", "tick", timeout=60, lookback=60).data["number"],
+            lambda: step.wait_for_event("b", "tick", timeout=60, lookback=60).data["number"],
+        )
+
+    send_event("tick", {"number": 1})
+    send_event("tick", {"number": 2})
+    handle = branching.enqueue()
+    run_jobs()
+    assert handle.refresh().result == [1, 2]

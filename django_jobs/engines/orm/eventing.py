@@ -1,6 +1,6 @@
 """Events: writing them, finding them, giving up on them, cleaning up after them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q
@@ -79,6 +79,18 @@ class Eventing(Rows):
                 "since": self.at(now),
             },
         )
+
+    def note_had(self, events: Mapping[int, Collection[int]]) -> None:
+        """Let no other step that waits now get the events that its job has had."""
+        waits = Wait.objects.using(self.alias).filter(job_id__in=list(events))
+        for wait in waits.filter(cancels=False, child_id=None):
+            had = sorted({*wait.had, *events[wait.job_id]})
+            Wait.objects.using(self.alias).filter(pk=wait.pk).update(had=had)
+
+    def has_had(self, job_id: int, key: str, event_id: int) -> bool:
+        """Say whether another step of the job has had an event since this one began to wait."""
+        waits = Wait.objects.using(self.alias).filter(job_id=job_id, key=key)
+        return any(event_id in had for had in waits.values_list("had", flat=True))
 
     def forget_wait(self, job_id: int, key: str) -> None:
         """Let a step wait no longer."""

@@ -36,7 +36,8 @@ class Waking(Ends):
             ids = {wait.job_id for wait, _ in found}
             jobs = self.free(self.jobs.filter(pk__in=sorted(ids)).order_by("pk")).in_bulk()
             gone = ids - set(self.jobs.filter(pk__in=ids).values_list("pk", flat=True))
-            found = self._still_there(found)  # nobody else can end them from here on
+            full = len(found) >= PAGE  # there may be more, also when some of these are over by now
+            found, changed = self._still_there(found)  # nobody else can end them from here on
             jobs = self._reachable(jobs, {wait.job_id for wait, _ in found if wait.cancels})
             mine = [(wait, event_id) for wait, event_id in found if wait.job_id in jobs]
             for event_id, waits in _grouped(mine).items():
@@ -45,12 +46,12 @@ class Waking(Ends):
                 Event.objects.using(self.alias).filter(pk=event_id).update(woken=woken)
             over = [wait.pk for wait, _ in found if wait.job_id in jobs or wait.job_id in gone]
             Wait.objects.using(self.alias).filter(pk__in=over).delete()
+            self.note_had(_had(mine))
             cancelled = {wait.job_id for wait, _ in mine if wait.cancels}
             queues = self._wake({wait.job_id for wait, _ in mine} - cancelled, jobs, now)
             asked = self._cancel(cancelled, jobs, now)
         left = {event_id for wait, event_id in found if wait.pk not in set(over)}
-        full = len(found) >= PAGE
-        done = frozenset() if full else frozenset(by_event.keys() - left)
+        done = frozenset() if full or changed else frozenset(by_event.keys() - left)
         return Woken(frozenset(queues), done, len(over), bool(asked))
 
     def cancel_below(self, parent_ids: Collection[int], now: datetime | None = None) -> Below:
@@ -101,11 +102,17 @@ class Waking(Ends):
     ) -> Iterator[tuple[Wait, int]]:
         """Yield each of `waits` that can have an event: there may be pages of others before it."""
         rows = waits.order_by("job_id", "pk")
+        given: dict[int, set[int]] = defaultdict(set)
         page = list(rows[:PAGE])
         while page:
             for wait in page:
                 fit = matches.get((wait.fields, wait.digest), ())
-                yield from [(wait, event_id) for event_id in fit if event_id not in wait.had][:1]
+                had = set() if wait.cancels else {*wait.had, *given[wait.job_id]}
+                chosen = next((event_id for event_id in fit if event_id not in had), None)
+                if chosen is not None:
+                    yield wait, chosen
+                if chosen is not None and not wait.cancels:
+                    given[wait.job_id].add(chosen)
             last = page[-1]
             later = Q(job_id__gt=last.job_id) | Q(job_id=last.job_id, pk__gt=last.pk)
             page = list(rows.filter(later)[:PAGE]) if len(page) == PAGE else []
@@ -121,10 +128,12 @@ class Waking(Ends):
                 matches[match.fields, match.digest].append(event.id)
         return matches
 
-    def _still_there(self, found: list[tuple[Wait, int]]) -> list[tuple[Wait, int]]:
-        rows = Wait.objects.using(self.alias).filter(pk__in=[wait.pk for wait, _ in found])
-        there = set(rows.values_list("pk", flat=True))
-        return [(wait, event_id) for wait, event_id in found if wait.pk in there]
+    def _still_there(self, found: list[tuple[Wait, int]]) -> tuple[list[tuple[Wait, int]], bool]:
+        """Return what is there yet, and whether the job of one has had its event meanwhile."""
+        waits = Wait.objects.using(self.alias).in_bulk([wait.pk for wait, _ in found])
+        there = [(waits[wait.pk], event_id) for wait, event_id in found if wait.pk in waits]
+        fresh = [(wait, event_id) for wait, event_id in there if event_id not in wait.had]
+        return fresh, len(fresh) < len(there)
 
     def _reachable(self, jobs: dict[int, Job], cancelled: Collection[int]) -> dict[int, Job]:
         """Return `jobs` without those that run under a claim which somebody else has locked."""
@@ -178,3 +187,12 @@ def _grouped(found: Iterable[tuple[Wait, int]]) -> dict[int, list[Wait]]:
     for wait, event_id in found:
         groups[event_id].append(wait)
     return groups
+
+
+def _had(given: Iterable[tuple[Wait, int]]) -> dict[int, set[int]]:
+    """Return the events that steps of each job were given."""
+    events: dict[int, set[int]] = defaultdict(set)
+    for wait, event_id in given:
+        if not wait.cancels and wait.child_id is None:
+            events[wait.job_id].add(event_id)
+    return events

@@ -1,16 +1,33 @@
-"""Steps: `save_step` in one statement, which is one round trip and one commit."""
+"""Steps: reading and writing them, each in one statement, which is one round trip."""
 
 from datetime import datetime
 from typing import Any
 
 from django_jobs.engines.base import Hold
 from django_jobs.engines.postgresql.sessions import Session
-from django_jobs.engines.steps import StepRecord
-from django_jobs.serializers import clean_text
+from django_jobs.engines.steps import Memo, StepRecord
+from django_jobs.serializers import clean_text, load
+from django_jobs.states import StepState
 
 
 class Stepping(Session):
-    """The verb that writes steps."""
+    """The verbs that read and write steps."""
+
+    LOAD_STEPS = """
+        SELECT key, state, position, result, attempts, error_type, error, wake_at,
+            coalesce(wake_at <= coalesce(%(now)s::timestamptz, statement_timestamp()), false)
+        FROM django_jobs_job_step WHERE job_id = %(job)s
+    """
+
+    def load_steps(self, job_id: int, now: datetime | None = None) -> dict[str, Memo]:
+        """Return what is on record of all steps of a job, by key."""
+        # Not rows(): behind a pooler that would make four round trips of one.
+        with self.connection.cursor() as cursor:
+            cursor.execute(self.LOAD_STEPS, {"job": job_id, "now": now})
+            return {
+                key: Memo._make((StepState(state), position, load(result), *rest))
+                for key, state, position, result, *rest in cursor.fetchall()
+            }
 
     FENCE = """SELECT id FROM django_jobs_job
             WHERE id = %(job)s AND claim_id = %(claim)s FOR NO KEY UPDATE"""
