@@ -7,6 +7,7 @@ from django_jobs.models import Event, Job, Wait
 from django_jobs.states import State, StepState
 from tests.engines.scenes import NOON
 from tests.engines.waits import (
+    PAID,
     hand_out,
     pending_events,
     sent,
