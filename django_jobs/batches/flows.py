@@ -61,7 +61,8 @@ class Flow(Members, Generic[R]):
         self.parent: JobHandle[R] = JobHandle(job.name)
 
     def __repr__(self) -> str:
-        return f"<Flow {self._job.name} #{self.parent.id}>"
+        number = "" if self._block.batch_id is None else f" #{self.parent.id}"
+        return f"<Flow {self._job.name}{number}>"
 
     def using(self, *, if_failed: str = IfFailed.FAIL) -> Self:
         """Return a view of this flow; what is enqueued through it has this policy.
@@ -99,7 +100,7 @@ class Flow(Members, Generic[R]):
 
     def _open(self, engine: Engine) -> None:
         if self._block.batch_id is not None:
-            raise JobError(f"{self} is written already: a flow has one block.")
+            raise JobError(f"{self} has had its block: a flow has one block. Make another Flow.")
         insert_for(engine, [self._job], [self.parent])
         assert self.parent.id is not None
         engine.let_wait(self.parent.id)

@@ -5,7 +5,10 @@ from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
+from django.core.exceptions import SynchronousOnlyOperation
+
 from django_jobs import clock
+from django_jobs.batches.blocks import outermost
 from django_jobs.batches.settling import conclude
 from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
@@ -52,7 +55,13 @@ class Members:
         if self._block.entered is not None:
             raise JobError(f"{self}: its block is open already.")
         entered = self._transaction()
-        entered.__enter__()
+        try:
+            entered.__enter__()
+        except SynchronousOnlyOperation as error:
+            raise JobError(
+                f"{self}: its block is a transaction, which cannot span an await: write it in a "
+                "sync function, and call that: await sync_to_async(make)(…). Nothing was enqueued."
+            ) from error
         self._block.entered = entered
         return self
 
@@ -122,13 +131,19 @@ class Members:
 
     @contextmanager
     def _transaction(self) -> Generator[Engine]:
-        """Open, let the caller add, count what was added: all of it or nothing."""
+        """Open, let the caller add, count what was added: all of it or nothing.
+
+        Inside a block on the same batch, of whichever object, that one counts: each job once.
+        """
         engine, before = _engine(str(self)), self._block.batch_id
         try:
             with engine.undoable():
                 self._open(engine)
-                yield engine
-                self._close(engine)
+                assert self._block.batch_id is not None
+                with outermost(engine.connection, self._block.batch_id) as counts:
+                    yield engine
+                if counts:
+                    self._close(engine)
         except BaseException:
             self._block.batch_id = before
             raise

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from django_jobs.batches.blocks import is_open
 from django_jobs.engines.base import Engine
 from django_jobs.engines.batches import Standing, Trouble
 from django_jobs.engines.events import End
@@ -76,7 +77,7 @@ def conclude(
     now: datetime | None = None,
 ) -> Outcome:
     """Finish those of these batches that are to be finished; their rows are locked."""
-    verdicts = {each: verdict(each) for each in standings}
+    verdicts = {each: verdict(_as_it_is(engine, each)) for each in standings}
     over = [each for each, what in verdicts.items() if what is not Verdict.WAIT]
     if not over:
         return Outcome()
@@ -101,6 +102,13 @@ def repair(engine: Engine, limit: int, now: datetime | None = None) -> Outcome:
     """Finish batches that ought to have finished."""
     with engine.undoable():
         return conclude(engine, engine.stalled_batches(limit), {}, now)
+
+
+def _as_it_is(engine: Engine, standing: Standing) -> Standing:
+    """Return where a batch stands whose block may be open: then there is more to come."""
+    if not is_open(engine.connection, standing.batch_id):
+        return standing
+    return standing._replace(pending=max(standing.pending, 1))
 
 
 def _call_back(engine: Engine, standing: Standing) -> set[str]:
