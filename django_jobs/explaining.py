@@ -21,6 +21,9 @@ from django_jobs.summary import WorkerSummary
 MOST_STEPS = 10
 """So many waiting steps of one job are named."""
 
+MOST_CHILDREN = 5
+"""So many children of one flow are named."""
+
 START_A_WORKER = "Start one: python manage.py runworker"
 
 
@@ -241,18 +244,25 @@ def _predecessor(job: Job) -> Reason | None:
     return Reason(f"It waits for the end of {what} of the same schedule.", advice)
 
 
-def _children(job: Job) -> Reason | None:
-    """Return how many of its children the parent of a flow waits for."""
+def its_children(job: Job) -> tuple[str, int | None]:
+    """Return what the parent of a flow waits for, in words, and the first such child; else ""."""
     alias = get_settings().DATABASE
     flow = Batch.objects.using(alias).filter(parent_id=job.pk, finished_at=None).first()
     if flow is None:
-        return None
-    open_ones = BatchJob.objects.using(alias).filter(batch_id=flow.pk, state="").order_by("id")
-    first = open_ones.exclude(job_id=job.pk).values_list("job_id", flat=True).first()
+        return "", None
+    left = BatchJob.objects.using(alias).filter(batch_id=flow.pk, state="").order_by("id")
+    ids = list(left.exclude(job_id=job.pk).values_list("job_id", flat=True)[: MOST_CHILDREN + 1])
+    named = ", ".join(f"#{child_id}" for child_id in ids[:MOST_CHILDREN])
+    more = " …" if len(ids) > MOST_CHILDREN else ""
+    text = f"its children: {flow.pending:,} of {flow.total:,} have not ended"
+    return (f"{text}, {named}{more}", ids[0]) if ids else (text, None)
+
+
+def _children(job: Job) -> Reason | None:
+    """Return which of its children the parent of a flow waits for."""
+    text, first = its_children(job)
     advice = f"Why that takes so long: python manage.py jobs why {first}" if first else ""
-    named = f", the first of them #{first}" if first else ""
-    text = f"It waits for its children: {flow.pending:,} of {flow.total:,} have not ended{named}."
-    return Reason(text, advice)
+    return Reason(f"It waits for {text}.", advice) if text else None
 
 
 def _last_error(job: Job) -> str:
