@@ -13,16 +13,13 @@ from django_jobs import clock, registry, summary
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration
 from django_jobs.engines.endings import NEVER
-from django_jobs.models import Batch, BatchJob, Claim, Job, JobRun, JobStep, Queue, Tick, Wait
+from django_jobs.models import Claim, Job, JobRun, JobStep, Queue, Tick, Wait
 from django_jobs.operations import NOT_FOUND, is_paused
 from django_jobs.states import State, StepState
 from django_jobs.summary import WorkerSummary
 
 MOST_STEPS = 10
 """So many waiting steps of one job are named."""
-
-MOST_CHILDREN = 5
-"""So many children of one flow are named."""
 
 START_A_WORKER = "Start one: python manage.py runworker"
 
@@ -244,23 +241,9 @@ def _predecessor(job: Job) -> Reason | None:
     return Reason(f"It waits for the end of {what} of the same schedule.", advice)
 
 
-def its_children(job: Job) -> tuple[str, int | None]:
-    """Return what the parent of a flow waits for, in words, and the first such child; else ""."""
-    alias = get_settings().DATABASE
-    flow = Batch.objects.using(alias).filter(parent_id=job.pk, finished_at=None).first()
-    if flow is None:
-        return "", None
-    left = BatchJob.objects.using(alias).filter(batch_id=flow.pk, state="").order_by("id")
-    ids = list(left.exclude(job_id=job.pk).values_list("job_id", flat=True)[: MOST_CHILDREN + 1])
-    named = ", ".join(f"#{child_id}" for child_id in ids[:MOST_CHILDREN])
-    more = " …" if len(ids) > MOST_CHILDREN else ""
-    text = f"its children: {flow.pending:,} of {flow.total:,} have not ended"
-    return (f"{text}, {named}{more}", ids[0]) if ids else (text, None)
-
-
 def _children(job: Job) -> Reason | None:
     """Return which of its children the parent of a flow waits for."""
-    text, first = its_children(job)
+    text, first = summary.its_children(job)
     advice = f"Why that takes so long: python manage.py jobs why {first}" if first else ""
     return Reason(f"It waits for {text}.", advice) if text else None
 
