@@ -256,8 +256,9 @@ def _check_schedules(definition: JobDefinition[Any, Any]) -> None:
 def _check_events(definition: JobDefinition[Any, Any]) -> None:
     if definition.on and not (definition.wants_event and definition.parameters.required <= 1):
         raise TypeError(
-            f"{definition.name}: a job with on= is called with the event and nothing else: "
-            f"def {definition.func.__name__}(event: Event)."
+            f"{definition.name}: a job with on= is called with the event and nothing else, and "
+            f"finds it by its annotation: def {definition.func.__name__}(event: Event), or "
+            f"def {definition.func.__name__}(context: JobContext, event: Event)."
         )
     if definition.wants_event:
         return

@@ -13,7 +13,7 @@ from django_jobs import clock, registry, summary
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration
 from django_jobs.engines.endings import NEVER
-from django_jobs.models import Batch, BatchJob, Claim, Job, JobRun, JobStep, Queue, Tick, Wait
+from django_jobs.models import Claim, Job, JobRun, JobStep, Queue, Tick, Wait
 from django_jobs.operations import NOT_FOUND, is_paused
 from django_jobs.states import State, StepState
 from django_jobs.summary import WorkerSummary
@@ -242,17 +242,10 @@ def _predecessor(job: Job) -> Reason | None:
 
 
 def _children(job: Job) -> Reason | None:
-    """Return how many of its children the parent of a flow waits for."""
-    alias = get_settings().DATABASE
-    flow = Batch.objects.using(alias).filter(parent_id=job.pk, finished_at=None).first()
-    if flow is None:
-        return None
-    open_ones = BatchJob.objects.using(alias).filter(batch_id=flow.pk, state="").order_by("id")
-    first = open_ones.exclude(job_id=job.pk).values_list("job_id", flat=True).first()
+    """Return which of its children the parent of a flow waits for."""
+    text, first = summary.its_children(job)
     advice = f"Why that takes so long: python manage.py jobs why {first}" if first else ""
-    named = f", the first of them #{first}" if first else ""
-    text = f"It waits for its children: {flow.pending:,} of {flow.total:,} have not ended{named}."
-    return Reason(text, advice)
+    return Reason(f"It waits for {text}.", advice) if text else None
 
 
 def _last_error(job: Job) -> str:

@@ -9,18 +9,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import Count, DateTimeField, F, Min, OuterRef, Q
+from django.db.models import Case, Count, DateTimeField, F, Min, OuterRef, Q, QuerySet, When
 
 from django_jobs import summary
 from django_jobs.conf import get_settings
 from django_jobs.engines.bounded import BoundedCount, BoundedMin, beside
-from django_jobs.models import Claim, Job, Queue, Schedule
+from django_jobs.models import Claim, Event, Job, Queue, Schedule
 from django_jobs.operations import is_paused
 from django_jobs.states import State
 from django_jobs.summary import WorkerSummary, with_error
 
 QUEUE_CAP = 1_000
 """The waiting jobs of one queue are not counted further, nor is an older one looked for."""
+
+MOST_EVENTS = 1_000
+"""Among so many newest events those are counted that could not be handed out."""
 
 MOST_QUEUES = 200
 MOST_CLAIMS = 1_000
@@ -29,6 +32,7 @@ NEWEST = 6
 NEXT = 10
 LONGEST_RETENTION = 100 * 365
 RECENT = timedelta(minutes=15)
+LATELY = timedelta(hours=24)
 TREND = 8
 """So many spans of 15 minutes make the trend of an error."""
 
@@ -103,7 +107,8 @@ class Overview:
     """How the jobs of one database were at `now`.
 
     `held`: how many jobs run, by the name of their worker. `due_since`: since when the oldest job that is due has not been made ready. `kept`: failed
-    jobs that should have been deleted a day ago. `schedules`: the next ones, late ones first.
+    jobs that should have been deleted a day ago. `given_up`: how many of the newest events could not
+    be handed out, within a day. `schedules`: the next ones, late ones first.
     """
 
     now: datetime
@@ -114,6 +119,7 @@ class Overview:
     waiting: Amount
     failed: Amount
     kept: Amount
+    given_up: int
     due_since: datetime | None
     groups: tuple[ErrorGroup, ...]
     newest: tuple[Failure, ...]
@@ -160,7 +166,7 @@ def look(alias: str, now: datetime) -> Overview:
 
 
 def _counts(alias: str, now: datetime) -> dict[str, Any]:
-    """Return what is ready, scheduled, waiting, and kept too long, counted in one query."""
+    """Return what is ready, scheduled, waiting, kept too long, and given up, in one query."""
     jobs, most = Job.objects.using(alias).order_by(), summary.CAP + 1
     later = jobs.filter(state__in=[State.SCHEDULED, State.WAITING]).order_by("run_at")[:most]
     limit = now - timedelta(days=min(get_settings().RETENTION_FAILED, LONGEST_RETENTION) + 1)
@@ -173,6 +179,7 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
         next=Min("run_at"),
         ready=beside(jobs.filter(state=State.READY).values("queue")[:most]),
         kept=beside(old.values("finished_at")[:most]),
+        given_up=beside(_given_up(alias, now), "given_up"),
     )
     more = found["seen"] > summary.CAP
     retrying = found["seen"] - found["waiting"] - found["scheduled"]
@@ -183,8 +190,17 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
         "retrying": Amount(retrying, more),
         "waiting": Amount(found["waiting"], more),
         "kept": _amount(found["kept"], summary.CAP),
+        "given_up": found["given_up"],
         "due_since": due,
     }
+
+
+def _given_up(alias: str, now: datetime) -> "QuerySet[Any, Any]":
+    """Return the newest events; `given_up` is set where one could not be handed out lately."""
+    # What counts is no condition of the query: without an index it would look at all events.
+    lately = When(~Q(problem=""), handed_out_at__gte=now - LATELY, then=F("id"))
+    newest = Event.objects.using(alias).order_by("-id").annotate(given_up=Case(lately))
+    return newest.values("given_up")[:MOST_EVENTS]
 
 
 def _held(alias: str, now: datetime) -> tuple[dict[str, int], tuple[SilentWorker, ...]]:

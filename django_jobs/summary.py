@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
 
 from django_jobs.conf import get_settings
-from django_jobs.models import Claim, Job, JobRun, Queue, Worker
+from django_jobs.models import Batch, BatchJob, Claim, Job, JobRun, Queue, Worker
 from django_jobs.operations import is_paused
 from django_jobs.states import State
 
 CAP = 10_000
 """Nothing is counted further than this; then it reads `10,000+`."""
+
+MOST_CHILDREN = 5
+"""So many children of one flow are named."""
 
 INDEXED = (State.READY, State.SCHEDULED, State.WAITING, State.FAILED)
 ENDED = (State.SUCCESSFUL, State.CANCELLED)
@@ -129,6 +132,20 @@ def with_error(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
         error_type=Subquery(newest.values("error_type")[:1]),
         error_line=Subquery(newest.values("error")[:1]),
     )
+
+
+def its_children(job: Job) -> tuple[str, int | None]:
+    """Return what the parent of a flow waits for, in words, and the first such child; else ""."""
+    alias = get_settings().DATABASE
+    flow = Batch.objects.using(alias).filter(parent_id=job.pk, finished_at=None).first()
+    if flow is None:
+        return "", None
+    left = BatchJob.objects.using(alias).filter(batch_id=flow.pk, state="").order_by("id")
+    ids = list(left.exclude(job_id=job.pk).values_list("job_id", flat=True)[: MOST_CHILDREN + 1])
+    named = ", ".join(f"#{child_id}" for child_id in ids[:MOST_CHILDREN])
+    more = " …" if len(ids) > MOST_CHILDREN else ""
+    text = f"its children: {flow.pending:,} of {flow.total:,} have not ended"
+    return (f"{text}, {named}{more}", ids[0]) if ids else (text, None)
 
 
 def _counts(alias: str) -> tuple[tuple[str, str], ...]:

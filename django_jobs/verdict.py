@@ -225,6 +225,18 @@ def no_cleaning(seen: Overview) -> Iterator[Problem]:
         yield Problem("no-cleaning", Level.WARNING, text % facts, advice)
 
 
+def given_up_event(seen: Overview) -> Iterator[Problem]:
+    """Yield that events started and woke nothing, because handing them out has failed."""
+    if seen.given_up:
+        text = ngettext(
+            "%(number)s event of the last 24 hours could not be handed out.",
+            "%(number)s events of the last 24 hours could not be handed out.",
+            seen.given_up,
+        ) % {"number": f"{seen.given_up:,}"}
+        advice = "python manage.py jobs events --problems"
+        yield Problem("given-up-event", Level.WARNING, text, advice)
+
+
 RULES: tuple[Callable[[Overview], Iterator[Problem]], ...] = (
     no_worker,
     unserved_queue,
@@ -233,6 +245,7 @@ RULES: tuple[Callable[[Overview], Iterator[Problem]], ...] = (
     failure_spike,
     slow_queue,
     paused_queue,
+    given_up_event,
     no_cleaning,
 )
 

@@ -219,11 +219,11 @@ def test_the_parent_of_a_flow_counts_the_children_it_waits_for():
     WorkerFactory()
     parent = JobFactory(waiting=True, run_at=NEVER, waiting_for="its children")
     flow = Batch.objects.create(parent_id=parent.pk, total=3, pending=2, created_at=NOON)
-    first = JobFactory()
-    for job, state in ((parent, ""), (JobFactory(), "SUCCESSFUL"), (first, ""), (JobFactory(), "")):
+    first, last = JobFactory(), JobFactory()
+    for job, state in ((parent, ""), (JobFactory(), "SUCCESSFUL"), (first, ""), (last, "")):
         BatchJob.objects.create(batch_id=flow.pk, job_id=job.pk, name=job.name, state=state)
     assert told(parent) == [
-        f"It waits for its children: 2 of 3 have not ended, the first of them #{first.pk}."
+        f"It waits for its children: 2 of 3 have not ended, #{first.pk}, #{last.pk}."
     ]
     assert advised(parent) == [f"Why that takes so long: python manage.py jobs why {first.pk}"]
 

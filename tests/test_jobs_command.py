@@ -11,7 +11,7 @@ from django.db import DatabaseError
 
 from django_jobs import clock, operations
 from django_jobs.models import Job, JobLog, JobProgress, JobStep, Queue
-from django_jobs.states import State
+from django_jobs.states import State, StepState
 from tests.conftest import NOON
 from tests.factories import JobFactory, JobRunFactory, QueueFactory, WorkerFactory
 
@@ -31,9 +31,34 @@ def test_the_list_shows_the_newest_job_first_with_the_reason_of_a_failure():
     old = JobFactory(queue="mail")
     failed = JobFactory(failed=True, name="shop.jobs.deliver_webhook")
     assert run("list") == [
-        "ID JOB STATE QUEUE ATTEMPT LAST CHANGE ERROR",
+        "ID JOB STATE QUEUE ATTEMPT LAST CHANGE REMARK",
         f"#{failed.pk} deliver_webhook failed default 4/4 10 s ago ConnectionError: 503 from partner",
         f"#{old.pk} add ready mail 0/4 30 s ago",
+    ]
+
+
+def test_the_list_says_what_a_job_waits_for():
+    JobFactory(waiting=True)
+    [line] = run("list", "--state", "waiting")[1:]
+    assert line.endswith("waits for order/paid")
+
+
+def test_a_step_of_a_job_that_has_ended_waits_no_more():
+    job = JobFactory(cancelled=True)
+    for place, state in enumerate((StepState.WAITING, StepState.SLEEPING, StepState.DONE)):
+        JobStep.objects.create(
+            job_id=job.pk,
+            key=state.value,
+            position=place,
+            state=state,
+            wake_at=NOON + timedelta(hours=1 if place < 2 else -1),
+            finished_at=NOON,
+            claim_id=1,
+        )
+    assert [line for line in run("show", str(job.pk)) if line.startswith("step ")] == [
+        f"step {StepState.WAITING}: was waiting until 2030-01-15 13:00:00 UTC",
+        f"step {StepState.SLEEPING}: was to sleep until 2030-01-15 13:00:00 UTC",
+        f"step {StepState.DONE}: slept until 2030-01-15 11:00:00 UTC",
     ]
 
 

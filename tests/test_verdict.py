@@ -5,7 +5,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_jobs import clock, overview, summary, verdict
-from django_jobs.models import Claim, Job, JobRun, Schedule
+from django_jobs.models import Claim, Event, Job, JobRun, Schedule
 from django_jobs.overview import look
 from django_jobs.verdict import Level, Operation
 from tests.conftest import NOON
@@ -307,6 +307,29 @@ def test_seven_queries_answer_however_much_there_is(django_assert_num_queries, s
     with django_assert_num_queries(QUERIES) as queries:
         verdict.verdict()
     assert all("args" not in query["sql"] or "schedule" in query["sql"] for query in queries)
+
+
+def test_events_that_could_not_be_handed_out_are_counted_for_a_day():
+    event = Event.objects.create(
+        name="order/paid", sent_at=NOON, handed_out_at=ago(hours=23), problem="ValueError: no"
+    )
+    Event.objects.create(name="order/sent", sent_at=NOON, handed_out_at=NOON)
+    Event.objects.create(name="order/sent", sent_at=NOON)
+    assert (problem().rule, problem().level) == ("given-up-event", Level.WARNING)
+    assert problem().text == "1 event of the last 24 hours could not be handed out."
+    *_, command = problem().advice.split(" jobs ")
+    out = StringIO()
+    call_command("jobs", *command.split(), stdout=out)
+    assert [line.split()[0] for line in out.getvalue().splitlines()[1:]] == [f"#{event.pk}"]
+    Event.objects.update(handed_out_at=ago(hours=25))
+    assert rules() == []
+
+
+def test_of_many_events_the_newest_are_looked_at(monkeypatch):
+    monkeypatch.setattr(overview, "MOST_EVENTS", 2)
+    for text in ("no", "no", "no", ""):
+        Event.objects.create(name="order/paid", sent_at=NOON, handed_out_at=NOON, problem=text)
+    assert look("default", NOON).given_up == 1
 
 
 def status(*options):

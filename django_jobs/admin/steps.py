@@ -10,6 +10,7 @@ from django_jobs.conf import get_settings
 from django_jobs.display import duration, json_text
 from django_jobs.models import Job, JobStep
 from django_jobs.serializers import load
+from django_jobs.states import FINAL
 
 MOST_STEPS = 200
 LONGEST_RESULT = 2_000
@@ -28,7 +29,9 @@ def steps_table(job: Job, *, payload: bool) -> str:
         "<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
         format_html_join("", "<th>{}</th>", ((title,) for title in titles)),
         format_html_join(
-            "", "<tr>{}</tr>", ((_cells(step, payload=payload),) for step in found[:MOST_STEPS])
+            "",
+            "<tr>{}</tr>",
+            ((_cells(job, step, payload=payload),) for step in found[:MOST_STEPS]),
         ),
     )
     if len(found) <= MOST_STEPS:
@@ -37,9 +40,10 @@ def steps_table(job: Job, *, payload: bool) -> str:
     return format_html("{}<p>{}</p>", table, more)
 
 
-def _cells(step: Any, *, payload: bool) -> str:
+def _cells(job: Job, step: Any, *, payload: bool) -> str:
     error = f"{step.error_type}: {step.error}" if step.error_type else ""
-    cells = [step.position, step.key, step.word, step.attempts or "", _took(step), error]
+    word = step.word(ended=job.state in FINAL)
+    cells = [step.position, step.key, word, step.attempts or "", _took(step), error]
     if payload:
         cells.append(_result(step))
     return format_html_join("", "<td>{}</td>", ((cell,) for cell in cells))

@@ -9,12 +9,15 @@ from django.db.models import Count, Field, IntegerField, QuerySet, Subquery
 
 
 class BoundedCount(Subquery):
-    """How many rows a sliced query has; it may refer to the outer query's row."""
+    """How many rows a sliced query has, or has a value of `column` in.
 
-    template = "(SELECT count(*) FROM (%(subquery)s) AS bounded)"
+    It may refer to the outer query's row.
+    """
 
-    def __init__(self, rows: "QuerySet[Any, Any]") -> None:
-        super().__init__(rows, output_field=IntegerField())
+    template = "(SELECT count(%(column)s) FROM (%(subquery)s) AS bounded)"
+
+    def __init__(self, rows: "QuerySet[Any, Any]", column: str = "*") -> None:
+        super().__init__(rows, output_field=IntegerField(), column=column)
 
 
 class BoundedMin(Subquery):
@@ -28,10 +31,10 @@ class BoundedMin(Subquery):
         super().__init__(rows.values(column), output_field=output_field, column=column)
 
 
-def beside(rows: "QuerySet[Any, Any]") -> Any:
+def beside(rows: "QuerySet[Any, Any]", column: str = "*") -> Any:
     """Return a bounded count that may stand in an `aggregate()` about other rows.
 
     An aggregate without rows is still one row, unlike an annotation, so nothing is lost when
     there are none; Django only wants to see that each of its expressions aggregates something.
     """
-    return Count("id") * 0 + BoundedCount(rows)
+    return Count("id") * 0 + BoundedCount(rows, column)

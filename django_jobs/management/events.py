@@ -22,17 +22,20 @@ class EventCommands(BaseCommand):
         """Declare the subcommands."""
         events = commands.add_parser("events", help="newest events first, and what they did")
         events.add_argument("--name", default="", help="a part of the event's name")
+        events.add_argument("--problems", action="store_true", help="not handed out, and why")
         events.add_argument("--limit", type=positive, default=20, help="how many (default 20)")
         send = commands.add_parser("send-event", help="send an event")
         send.add_argument("name", help="such as order/paid")
         send.add_argument("--data", type=_data, default={}, help="a JSON object")
         send.add_argument("--id", default=None, help="counts once within 24 hours")
 
-    def do_events(self, name: str, limit: int, **_: Any) -> None:
+    def do_events(self, name: str, limit: int, *, problems: bool = False, **_: Any) -> None:
         """Print the newest events, one per line."""
         events = Event.objects.using(get_settings().DATABASE)
         if name:
             events = events.filter(name__contains=name)
+        if problems:
+            events = events.exclude(problem="")
         now = clock.now()
         rows = [
             (f"#{event.pk}", event.name, ago(event.sent_at, now), event.summary)

@@ -37,22 +37,21 @@ class JobStep(models.Model):
     def __str__(self) -> str:
         return f"step {self.key} of job #{self.job_id}: {self.state}"
 
-    @property
-    def word(self) -> str:
-        """Its state in the words people read."""
+    def word(self, *, ended: bool = False) -> str:
+        """Return its state in the words people read; `ended`: of a job that goes on no more."""
+        limit = f" until {self.wake_at:%Y-%m-%d %H:%M:%S} UTC" if self.wake_at else ""
         if self.state == StepState.WAITING:
-            limit = f" until {self.wake_at:%Y-%m-%d %H:%M:%S} UTC" if self.wake_at else ""
-            return f"{self.state}{limit}"
+            return f"was {self.state}{limit}" if ended else f"{self.state}{limit}"
         if self.wake_at is None:
             return str(self.state)
-        verb = "sleeps" if self.wake_at > clock.now() else "slept"
-        return f"{verb} until {self.wake_at:%Y-%m-%d %H:%M:%S} UTC"
+        if self.wake_at <= clock.now():
+            return f"slept{limit}"
+        return f"was to sleep{limit}" if ended else f"sleeps{limit}"
 
-    @property
-    def summary(self) -> str:
-        """How far it is, in words; nothing of its result."""
+    def summary(self, *, ended: bool = False) -> str:
+        """Return how far it is, in words; nothing of its result."""
         if self.wake_at is not None or self.state == StepState.WAITING:
-            return self.word
+            return self.word(ended=ended)
         calls = f" after {self.attempts} call" + ("s" if self.attempts > 1 else "")
         problem = f": {self.error_type}: {self.error}" if self.error_type else ""
         return f"{self.state}{calls if self.attempts else ''}{problem}"

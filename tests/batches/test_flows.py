@@ -368,7 +368,10 @@ def test_jobs_show_tells_what_a_parent_waits_for_and_what_has_failed_it(part, wh
 
     with Flow(whole, "album") as flow:
         child = flow.enqueue(part, "bad", fails=True)
-    assert "its children" in shown(flow.parent)
+    waits = f"waits for its children: 1 of 1 have not ended, #{child.id}\n"
+    assert waits in shown(flow.parent)
+    assert f"child of  whole #{flow.parent.id}, waiting\n" in shown(child)
     run_jobs()
-    assert "attempt 0: failed, 2030-01-15 12:00:00\n" in shown(flow.parent)
+    assert "\nfailed, 2030-01-15 12:00:00\n" in shown(flow.parent)
+    assert f"child of  whole #{flow.parent.id}, failed\n" in shown(child)
     assert f"child #{child.id} (part) failed: ValueError: no bad" in shown(flow.parent)

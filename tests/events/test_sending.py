@@ -208,10 +208,15 @@ def test_hostile_data_is_matched_as_it_is():
 
 
 def test_a_job_with_a_wrong_head_cannot_listen():
-    with pytest.raises(TypeError, match="called with the event and nothing else"):
+    with pytest.raises(TypeError, match="called with the event and nothing else") as caught:
 
         @job(name="tests.wrong", on="order/paid")
         def wrong(order_id: int) -> None: ...
+
+    assert str(caught.value).endswith(
+        "finds it by its annotation: def wrong(event: Event), "
+        "or def wrong(context: JobContext, event: Event)."
+    )
 
     with pytest.raises(InvalidEvent, match="stands only at the end"):
 

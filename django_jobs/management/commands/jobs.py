@@ -20,11 +20,14 @@ from django_jobs.management.arguments import instant, job_id, positive
 from django_jobs.management.events import EventCommands
 from django_jobs.management.schedules import ScheduleCommands
 from django_jobs.management.tables import write_facts, write_table
-from django_jobs.models import Job, JobLog, JobProgress, JobRun, JobStep
+from django_jobs.models import Batch, BatchJob, Job, JobLog, JobProgress, JobRun, JobStep
 from django_jobs.operations import OperationResult
 from django_jobs.states import FINAL, State
-from django_jobs.summary import summarise, with_error
+from django_jobs.summary import its_children, summarise, with_error
 from django_jobs.verdict import Fix, Level, Operation, verdict
+
+MOST_PARENTS = 5
+"""A job may be in several flows; so many parents are named."""
 
 
 class Command(ScheduleCommands, EventCommands):
@@ -86,11 +89,11 @@ class Command(ScheduleCommands, EventCommands):
                 job.queue,
                 f"{job.attempt}/{job.max_attempts}",
                 ago(job.finished_at or job.started_at or job.enqueued_at, now),
-                f"{job.error_type}: {job.error_line}" if job.error_type else "",
+                _remark(job),
             )
             for job in jobs.order_by("-id")[:limit]
         ]
-        titles = ("ID", "JOB", "STATE", "QUEUE", "ATTEMPT", "LAST CHANGE", "ERROR")
+        titles = ("ID", "JOB", "STATE", "QUEUE", "ATTEMPT", "LAST CHANGE", "REMARK")
         write_table(self.stdout, titles, rows, empty="No such jobs.")
 
     def do_show(self, ids: list[int], **_: Any) -> None:
@@ -102,7 +105,7 @@ class Command(ScheduleCommands, EventCommands):
         if progress:
             write_facts(self.stdout, [("progress", f"{progress} {progress.note}".rstrip())])
         for step in JobStep.objects.using(alias).filter(job_id=job.pk):
-            self.stdout.write(f"step {step.key}: {step.summary}")
+            self.stdout.write(f"step {step.key}: {step.summary(ended=job.state in FINAL)}")
         known = ""
         for run in JobRun.objects.using(alias).filter(job=job.pk).order_by("id"):
             self._run(run, known)
@@ -201,8 +204,10 @@ class Command(ScheduleCommands, EventCommands):
     def _run(self, run: JobRun, known: str) -> None:
         took = f" in {duration(run.finished_at - run.started_at)}" if run.started_at else ""
         at = f"{run.finished_at:%Y-%m-%d %H:%M:%S}"
-        where = f" on {run.worker}" if run.worker else ""  # a parent that its child has failed
-        self.stdout.write(f"attempt {run.attempt}: {run.outcome}{took}, {at}{where}")
+        where = f" on {run.worker}" if run.worker else ""
+        # A parent that its child has failed was never tried.
+        which = f"attempt {run.attempt}: " if run.attempt else ""
+        self.stdout.write(f"{which}{run.outcome}{took}, {at}{where}")
         if run.result is not None:
             self.stdout.write(f"  result  {json_text(run.result)}")
         repeated = run.traceback and run.traceback == known
@@ -271,7 +276,9 @@ def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
     if job.state not in FINAL and registry.find(job.name) is None:
         yield "unknown", f'nothing here has this name; renamed? @job(aliases=["{job.name}"])'
     if job.waiting_for:
-        yield "waits for", job.waiting_for
+        yield "waits for", _waits_for(job)
+    for parent in _parents(job):
+        yield "child of", f"{parent}, {parent.label}"
     yield "queue", f"{job.queue}, priority {job.priority}"
     moments = {
         "enqueued": job.enqueued_at,
@@ -287,6 +294,27 @@ def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
         yield "lost", f"{job.lost_count} of at most {job.max_lost} workers died under it"
     if job.unique_key:
         yield "key", job.unique_key
+
+
+def _waits_for(job: Job) -> str:
+    children = its_children(job)[0] if job.state == State.WAITING else ""
+    return children or job.waiting_for or ""
+
+
+def _parents(job: Job) -> list[Job]:
+    """Return the parents of the flows that a job is in, those that are left."""
+    alias = get_settings().DATABASE
+    flows = BatchJob.objects.using(alias).filter(job_id=job.pk).values("batch_id")
+    parents = Batch.objects.using(alias).filter(pk__in=flows, parent_id__isnull=False)
+    jobs = Job.objects.using(alias).filter(pk__in=parents.values("parent_id"))
+    return list(jobs.exclude(pk=job.pk).order_by("pk")[:MOST_PARENTS])
+
+
+def _remark(job: Any) -> str:
+    """Return the error of a listed job, or else what it waits for."""
+    if job.error_type:
+        return f"{job.error_type}: {job.error_line}"
+    return f"waits for {job.waiting_for}" if job.waiting_for else ""
 
 
 def _count(ids: Iterable[int]) -> str:
