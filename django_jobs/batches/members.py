@@ -1,5 +1,6 @@
 """Adding jobs to what is open: the part that a batch and a flow have in common."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
@@ -43,7 +44,7 @@ class Block:
         self.entered: AbstractContextManager[Engine] | None = None
 
 
-class Members:
+class Members(ABC):
     """What jobs can be added to, inside its `with` block."""
 
     policy = IfFailed.FAIL
@@ -148,8 +149,9 @@ class Members:
             self._block.batch_id = before
             raise
 
+    @abstractmethod
     def _open(self, engine: Engine) -> None:
-        raise NotImplementedError
+        """Begin what members are added to, and note its number and where it stands."""
 
     def _close(self, engine: Engine) -> None:
         """Count what was added; what has no job that is to be waited for is finished at once."""
