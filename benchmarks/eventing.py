@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from statistics import median
+from typing import Any
 
 from django.db import connection
 from django.db.models import Max
 
-from benchmarks import draining, idling, rows
+from benchmarks import idling, rows
 from benchmarks.figures import Figure, in_turn, percentile
-from benchmarks.jobs import await_word, nap
+from benchmarks.jobs import await_word, glance, nap
 from benchmarks.scale import Scale
 from benchmarks.workers import wait_for, worker
 from django_jobs import clock, send_event
@@ -56,21 +57,21 @@ def measure(vendor: str, scale: Scale) -> Iterator[Figure]:
 
 def _crowds(scale: Scale) -> Iterator[Figure]:
     ways = (
-        ("a sleep that is over", True, lambda: Job.objects.update(run_at=clock.now())),
-        ("one event", False, lambda: send_event("word")),
+        ("a sleep that is over", nap, lambda: Job.objects.update(run_at=clock.now())),
+        ("one event", await_word, lambda: send_event("word")),
     )
-    for how, sleep, wake in ways:
+    for how, definition, wake in ways:
         ours, plain = in_turn(
             scale.rounds,
-            partial(_drain, scale.sleepers, wake, sleep=sleep),
-            partial(draining.drain, 1, scale.sleepers, []),
+            partial(_drain, scale.sleepers, definition, wake),
+            partial(_drain, scale.sleepers, glance, _make_ready),
         )
         yield Figure(
             name=f"drain of {scale.sleepers:,} jobs woken by {how}, 1 process",
             unit="jobs/s",
             ours=ours,
             baseline=plain,
-            against="a drain of as many jobs that were ready",
+            against="the same with jobs that have no steps and read one row: made ready by an UPDATE",
             more_is_better=True,
         )
 
@@ -137,35 +138,39 @@ def _latency(scale: Scale) -> list[float]:
     return [1000 * (at - sent[args[0]]) for args, at in runs]
 
 
-def _fill(count: int, *, sleep: bool = False) -> None:
-    """Write `count` jobs that wait for one event, or sleep."""
+def _make_ready() -> None:
+    Job.objects.update(state="READY", run_at=clock.now())
+
+
+def _fill(count: int, definition: Any = await_word) -> None:
+    """Write `count` jobs that wait for one event, or sleep, or will be ready."""
     rows.empty()
     now, match = clock.now(), Match.of([])
-    name = nap.name if sleep else await_word.name
-    fields = {"name": name, "run_at": now + HOUR, "enqueued_at": now}
+    fields = {"name": definition.name, "run_at": now + HOUR, "enqueued_at": now}
+    steps = definition is not glance
     Job.objects.bulk_create(
-        (Job(**fields, args=[None], state="WAITING", has_steps=True) for _ in range(count)),
+        (Job(**fields, args=[None], state="WAITING", has_steps=steps) for _ in range(count)),
         batch_size=1000,
     )
-    ids = list(Job.objects.values_list("pk", flat=True))
-    state = "sleeping" if sleep else "waiting"
+    ids = list(Job.objects.values_list("pk", flat=True)) if steps else []
+    state = "sleeping" if definition is nap else "waiting"
     step = {"key": "word", "position": 1, "state": state, "claim_id": 0}
     JobStep.objects.bulk_create(
         (JobStep(job_id=pk, wake_at=now + HOUR, finished_at=now, **step) for pk in ids),
         batch_size=1000,
     )
     wait = {"event": "word", "fields": match.fields, "digest": match.digest, "since": now}
-    waits = (Wait(job_id=pk, key="word", **wait) for pk in ids if not sleep)
+    waits = (Wait(job_id=pk, key="word", **wait) for pk in ids if definition is await_word)
     Wait.objects.bulk_create(waits, batch_size=1000)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("VACUUM (ANALYZE)")
 
 
-def _drain(count: int, wake: Callable[[], object], *, sleep: bool) -> float:
+def _drain(count: int, definition: Any, wake: Callable[[], object]) -> float:
     """Return jobs per second from the instant of waking to the end of the last one."""
-    _fill(count, sleep=sleep)
-    if sleep:
+    _fill(count, definition)
+    if definition is nap:
         JobStep.objects.update(wake_at=clock.now())
     with worker():
         began = clock.now()

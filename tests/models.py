@@ -45,5 +45,7 @@ class Seat(models.Model):
     number = models.IntegerField()
     taken = models.BooleanField(default=False)
     is_free = models.GeneratedField(
-        expression=models.Q(taken=False), output_field=models.BooleanField(), db_persist=True
+        expression=models.ExpressionWrapper(models.Q(taken=False), models.BooleanField()),
+        output_field=models.BooleanField(),
+        db_persist=True,
     )
