@@ -1,83 +1,65 @@
 """The dashboard: its page, its buttons, and the same verdict for machines at `health.json`."""
 
 from typing import Any, cast
-from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.contrib.admin import AdminSite
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django.utils.decorators import method_decorator
-from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from django_jobs import clock
 from django_jobs.admin.pressing import VERBS, Pressed, press
-from django_jobs.admin.refreshing import forget_overview, live, shared_overview
-from django_jobs.admin.regions import Regions, Rights
+from django_jobs.admin.refreshing import forget_overview, shared_overview
+from django_jobs.admin.regions import Regions
+from django_jobs.admin.rights import Rights
+from django_jobs.admin.screens import LABEL, Screen
 from django_jobs.conf import get_settings
 from django_jobs.models import Job
 from django_jobs.overview import look
 from django_jobs.verdict import Level, Verdict, judge, verdict
 
-LABEL = "django_jobs"
 NEW = "new"
 """Asked by a page that was shown before there was anything."""
 
 UNAVAILABLE = 503
 
 
-class Dashboard:
+class Dashboard(Screen):
     """The dashboard of one admin site."""
-
-    def __init__(self, site: AdminSite) -> None:
-        self._site = site
 
     @method_decorator(require_safe)
     def page(self, request: HttpRequest, **_kwargs: Any) -> HttpResponse:
         """Show what is wrong, and everything else at a glance."""
-        rights = Rights(self._site, request)
+        rights = Rights(self.site, request)
         if not rights.may_view(Job):
             return self._plain_page(request)
         seen = look(get_settings().DATABASE, clock.now())
-        request.current_app = self._site.name
-        again = self._address("django_jobs_live") + (f"?{NEW}=1" if seen.is_new else "")
-        context = {
-            **self._site.each_context(request),
-            "title": _("Jobs"),
-            "subtitle": None,
-            "app_label": LABEL,
-            "live": live(again),
-            **Regions(seen, judge(seen), rights, self._site.name).as_values(),
-        }
-        return TemplateResponse(request, "admin/django_jobs/dashboard.html", context)
+        again = self.address("admin:django_jobs_live") + (f"?{NEW}=1" if seen.is_new else "")
+        values = Regions(seen, judge(seen), rights, self.site.name).as_values()
+        template = "admin/django_jobs/dashboard.html"
+        return self.show(request, template, values, title=_("Jobs"), refresh=again)
 
     @method_decorator(login_not_required)
     @method_decorator(never_cache)
     @method_decorator(require_safe)
     def live(self, request: HttpRequest) -> HttpResponse:
         """Return the regions anew, for htmx to put into the page."""
-        if not self._site.has_permission(request):
-            return self._to_login()
-        rights = Rights(self._site, request)
-        if not rights.may_view(Job):
-            raise PermissionDenied
+        if not self.site.has_permission(request):
+            return self.to_login(self._home)
+        rights = self.rights(request, Job)
         seen = shared_overview()
         if NEW in request.GET and not seen.is_new:
             return HttpResponse(status=204, headers={"HX-Refresh": "true"})
-        request.current_app = self._site.name
-        values = Regions(seen, judge(seen), rights, self._site.name).as_values()
-        context = {**values, "oob": mark_safe(' hx-swap-oob="true"')}
-        return TemplateResponse(request, "admin/django_jobs/dashboard/live.html", context)
+        values = Regions(seen, judge(seen), rights, self.site.name).as_values()
+        return self.refresh(request, "admin/django_jobs/dashboard/live.html", values)
 
     @method_decorator(require_POST)
     @transaction.non_atomic_requests(using=get_settings().DATABASE)
@@ -86,7 +68,7 @@ class Dashboard:
         if verb not in VERBS:
             raise Http404
         model, _do = VERBS[verb]
-        if not Rights(self._site, request).may_operate(model):
+        if not Rights(self.site, request).may_operate(model):
             raise PermissionDenied
         pressed = press(verb, request.POST, request.user.get_username())
         if pressed.log:
@@ -94,16 +76,16 @@ class Dashboard:
             forget_overview()
         level = messages.SUCCESS if pressed.log else messages.WARNING
         messages.add_message(request, level, pressed.text)
-        return HttpResponseRedirect(self._address("app_list", app_label=LABEL))
+        return HttpResponseRedirect(self._home)
 
     @method_decorator(login_not_required)
     @method_decorator(never_cache)
     @method_decorator(require_safe)
     def health(self, request: HttpRequest) -> HttpResponse:
         """Say how it is: status 200, or 503 when something is bad."""
-        rights = Rights(self._site, request)
+        rights = Rights(self.site, request)
         if not (
-            _has_token(request) or (self._site.has_permission(request) and rights.may_view(Job))
+            _has_token(request) or (self.site.has_permission(request) and rights.may_view(Job))
         ):
             return JsonResponse({"error": "not allowed"}, status=403)
         found = verdict()
@@ -112,19 +94,13 @@ class Dashboard:
 
     def _plain_page(self, request: HttpRequest) -> HttpResponse:
         """Show the list of lists to those who may see some of them, but no jobs."""
-        if not self._site.get_app_list(request, LABEL):
+        if not self.site.get_app_list(request, LABEL):
             raise PermissionDenied
-        return self._site.app_index(request, LABEL)
+        return self.site.app_index(request, LABEL)
 
-    def _to_login(self) -> HttpResponse:
-        """Send the whole page to the login: htmx would put a plain redirect's into a region."""
-        query = urlencode({"next": self._address("app_list", app_label=LABEL)})
-        return HttpResponse(
-            status=204, headers={"HX-Redirect": f"{self._address('login')}?{query}"}
-        )
-
-    def _address(self, name: str, **kwargs: str) -> str:
-        return reverse(f"admin:{name}", kwargs=kwargs, current_app=self._site.name)
+    @property
+    def _home(self) -> str:
+        return self.address("admin:app_list", app_label=LABEL)
 
 
 def _record(request: HttpRequest, model: Any, pressed: Pressed) -> None:

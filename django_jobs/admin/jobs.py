@@ -10,6 +10,7 @@ from django.utils.safestring import mark_safe
 
 from django_jobs import clock, operations
 from django_jobs.admin.base import RecordAdmin, moment
+from django_jobs.admin.rights import may_see_payload
 from django_jobs.admin.steps import steps_table
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, call_text, duration, json_text
@@ -23,7 +24,6 @@ from django_jobs.summary import with_error
 MOST_AT_ONCE = 1_000
 SHOWN_REASONS = 5
 _WITHOUT_PAYLOAD = "hidden_call", "steps_without_results"
-PAYLOAD = "django_jobs.view_job_payload"
 
 
 class QueueFilter(admin.SimpleListFilter):
@@ -57,7 +57,7 @@ class RunInline(admin.StackedInline):  # type: ignore[type-arg]
 
     def get_fields(self, request: HttpRequest, _obj: Model | None = None) -> list[Any]:
         """Return what is shown; results and logs need a permission of their own."""
-        payload = ["shown_result", "shown_log"] if _may_see_payload(request) else []
+        payload = ["shown_result", "shown_log"] if may_see_payload(request) else []
         return ["outcome", "ended", "worker", "shown_error", "shown_traceback", *payload]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
@@ -128,7 +128,7 @@ class JobAdmin(RecordAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """Return what is shown; arguments and results need a permission of their own."""
-        call, steps = ("call", "steps") if _may_see_payload(request) else _WITHOUT_PAYLOAD
+        call, steps = ("call", "steps") if may_see_payload(request) else _WITHOUT_PAYLOAD
         why = ["why"] if State(getattr(obj, "state", State.FAILED)) not in FINAL else []
         facts = ["name", call, "word", *why, "queue", "priority", "tries", "progress"]
         facts += ["enqueued", "due", "started", "finished", "lost_count", "unique_key"]
@@ -292,10 +292,6 @@ class JobRunAdmin(RecordAdmin):
     def ended(self, run: JobRun) -> str:
         """How long ago it ended."""
         return ago(run.finished_at, clock.now())
-
-
-def _may_see_payload(request: HttpRequest) -> bool:
-    return request.user.has_perm(PAYLOAD)
 
 
 def _took(run: JobRun) -> str:

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib.admin import AdminSite
-from django.contrib.admin.exceptions import NotRegistered
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from django_jobs.admin.rights import Rights
 from django_jobs.display import ago, duration
 from django_jobs.models import Batch, Event, Job, JobRun, Queue, Schedule, Worker
 from django_jobs.overview import Amount, ErrorGroup, Overview, QueueState
@@ -26,32 +24,6 @@ BARS = "▁▂▃▄▅▆▇█"
 SHOWN_SCHEDULES = 5
 
 Values = dict[str, Any]
-
-
-class Rights:
-    """What the user may see and do, as the admin pages of the models say."""
-
-    def __init__(self, site: AdminSite, request: HttpRequest) -> None:
-        self._site = site
-        self._request = request
-
-    def may_view(self, model: Any) -> bool:
-        """Say whether the user may see rows of `model`."""
-        page = self._page(model)
-        return page is not None and page.has_view_permission(self._request)
-
-    def may_operate(self, model: Any) -> bool:
-        """Say whether the user may act on rows of `model`."""
-        page = self._page(model)
-        rule = getattr(page, "has_operate_permission", None)
-        rule = rule or getattr(page, "has_change_permission", None)
-        return rule is not None and rule(self._request)
-
-    def _page(self, model: Any) -> Any:
-        try:
-            return self._site.get_model_admin(model)
-        except NotRegistered:
-            return None
 
 
 class Regions:

@@ -21,7 +21,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 
 from django_jobs import clock, schedules
-from django_jobs.admin.jobs import PAYLOAD
+from django_jobs.admin.rights import PAYLOAD
 from django_jobs.admin.schedule_actions import ENQUEUEING, ScheduleActions
 from django_jobs.admin.schedule_forms import COMING, ScheduleActionForm, ScheduleForm, zones
 from django_jobs.conf import get_settings

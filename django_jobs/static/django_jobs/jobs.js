@@ -1,4 +1,4 @@
-/* Keeps the dashboard fresh: when to ask, and which regions to leave alone. htmx does the rest. */
+/* Keeps a screen fresh: when to ask, and which regions to leave alone. htmx does the rest. */
 (() => {
   "use strict";
   const live = document.getElementById("jobs-live");
@@ -8,7 +8,7 @@
   const KEY = "django_jobs.paused";
   const LONGEST = 60000;
   const interval = Number(live.dataset.interval) * 1000;
-  let wait = interval, freshAt = Date.now(), timer, busy = false, paused = false;
+  let wait = interval, freshAt = Date.now(), timer, busy = false, paused = false, stopped = false;
   try { paused = localStorage.getItem(KEY) === "1"; } catch { /* no storage: not paused */ }
 
   const plan = () => { clearTimeout(timer); timer = setTimeout(ask, wait); };
@@ -31,6 +31,7 @@
 
   live.addEventListener("htmx:afterRequest", (event) => {
     busy = false;
+    if (event.detail.xhr.status === 286) { stopped = true; pause.hidden = true; return; }
     if (event.detail.successful) { wait = interval; freshAt = Date.now(); age.textContent = ""; }
     else {
       wait = Math.min(wait * 2, LONGEST);
@@ -39,7 +40,7 @@
     }
     plan();
   });
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && !stopped) ask(); });
 
   function show() {
     pause.hidden = false;
