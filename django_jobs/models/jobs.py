@@ -79,9 +79,7 @@ class Job(models.Model):
         null=True, help_text="args and kwargs as enqueued, once somebody has changed them."
     )
     copy_of = models.BigIntegerField(null=True, help_text="The job whose call it repeats.")
-    copied_as = models.BigIntegerField(
-        null=True, help_text="The newest job that repeats its call."
-    )
+    copied_as = models.BigIntegerField(null=True, help_text="The newest job that repeats its call.")
 
     class Meta:
         db_table = "django_jobs_job"

@@ -1,0 +1,457 @@
+import re
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+
+from django_jobs import closeup, registry
+from django_jobs.admin.job import payload, runs
+from django_jobs.batches import Batch, Flow
+from django_jobs.enqueueing import enqueue
+from django_jobs.models import Event, Job, JobProgress, JobRun, JobStep, Wait
+from django_jobs.states import RunOutcome, State, StepState
+from django_jobs.subscriptions import FINISHED, Match
+from tests.conftest import NOON
+from tests.dashboard.job_pages import PAYLOAD, address, raw, said, shown, steps_of
+from tests.factories import (
+    JobFactory,
+    JobRunFactory,
+    QueueFactory,
+    ScheduleFactory,
+    WorkerFactory,
+)
+from tests.jobs import add, nothing
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+
+DJANGO = 2 + 1
+"""Session, user, and the count of nothing: what Django itself asks for a superuser."""
+
+TRACE = """Traceback (most recent call last):
+  File "/srv/shop/jobs.py", line 7, in send
+    mail(user)
+  File "/usr/lib/python3.11/smtplib.py", line 88, in sendmail
+    raise gone
+ConnectionError: 503 from partner"""
+
+
+def tries(job, count, **fields):
+    for number in range(1, count + 1):
+        end = NOON - timedelta(seconds=100 - number)
+        JobRunFactory(
+            job=job,
+            broken=True,
+            attempt=number,
+            outcome=RunOutcome.RETRIED,
+            started_at=end - timedelta(seconds=0.5),
+            finished_at=end,
+            **fields,
+        )
+
+
+def test_the_page_says_what_the_job_is_and_how_it_stands(admin_client):
+    job = JobFactory(failed=True, name="shop.jobs.send", queue="mail", priority=7)
+    text = shown(admin_client, job)
+    assert "✕ failed 10 s ago · shop.jobs.send" in text
+    for fact in ("queue mail", "priority 7", "tries 4/4", "enqueued 2030-01-15 11:59:30 30 s ago"):
+        assert fact in text
+    assert f"<h1>send #{job.pk}</h1>" in raw(admin_client, job)
+
+
+def test_a_job_that_does_not_run_says_why_and_one_that_has_ended_does_not_ask(admin_client):
+    QueueFactory(name="mail", paused=True)
+    text = shown(admin_client, JobFactory(queue="mail"))
+    assert "Why is it not running?" in text
+    assert 'The queue "mail" was paused by ana 5 min ago.' in text
+    assert "python manage.py jobs resume mail" in text
+    assert "Why is it not" not in shown(admin_client, JobFactory(successful=True))
+
+
+def test_each_state_has_a_shape_and_a_word(admin_client):
+    kinds = {"scheduled": "◔", "retrying": "▲", "waiting": "◇", "running": "●", "cancelled": "⊘"}
+    for kind, mark in kinds.items():
+        assert f"{mark} {kind}" in shown(admin_client, JobFactory(**{kind: True}))
+    assert "○ ready" in shown(admin_client, JobFactory())
+    asked = JobFactory(running=True, cancel_requested_at=NOON)
+    assert "■ stopping" in shown(admin_client, asked)
+
+
+def test_a_job_that_nobody_knows_any_more_says_so(admin_client):
+    job = JobFactory(failed=True, name="shop.jobs.removed")
+    text = shown(admin_client, job)
+    assert "Nothing here is called “shop.jobs.removed”" in text
+    assert "Retry" not in text
+    assert "Duplicate" not in text
+
+
+def test_what_has_happened_is_drawn_and_told_in_a_table(admin_client):
+    job = JobFactory(failed=True, enqueued_at=NOON - timedelta(seconds=110))
+    JobRun.objects.all().delete()
+    tries(job, 2)
+    text = shown(admin_client, job)
+    for row in (
+        "2030-01-15 11:58:10 enqueued, waited 10 s",
+        "2030-01-15 11:58:20 try 1: failed, tried again 0.5 s",
+        "2030-01-15 11:58:21 waited for the next try 0.5 s",
+    ):
+        assert row in text
+    drawing = re.search(r"<svg class=\"job-timeline.*?</svg>", raw(admin_client, job), re.DOTALL)[0]
+    assert drawing.count("<rect") == 5
+    assert "try 2: failed, tried again" in drawing
+    assert "style=" not in drawing
+    assert all(0 <= float(x) <= 100 for x in re.findall(r'(?:x|width)="([\d.]+)%"', drawing))
+
+
+def test_the_newest_try_is_open_and_the_others_are_folded(admin_client):
+    job = JobFactory(failed=True)
+    JobRun.objects.all().delete()
+    tries(job, 3, error_text="503 from partner\nsecond line")
+    text = raw(admin_client, job)
+    assert len(re.findall(r'<details class="job-run"', text)) == 3
+    assert len(re.findall(r'<details class="job-run" open data-auto>', text)) == 1
+    assert text.index("Try 3") < text.index("Try 2") < text.index("Try 1")
+    assert "ConnectionError: 503 from partner" in text
+    assert "second line" in text
+    assert "on web-1:4711" in text
+
+
+def test_of_very_many_tries_the_newest_are_shown(admin_client):
+    job = JobFactory(failed=True)
+    tries(job, 25)
+    text = said(raw(admin_client, job))
+    assert "Try 25" in text
+    assert "Try 6:" in text
+    assert "Try 5:" not in text
+    assert "There are earlier tries that are not shown" in text
+
+
+def test_the_version_of_a_worker_that_is_on_record_stands_beside_it(admin_client):
+    WorkerFactory(name="web-1:4711", version="a1b2c3")
+    assert "on web-1:4711 (a1b2c3)" in shown(admin_client, JobFactory(failed=True))
+
+
+def test_the_projects_own_frames_come_first_and_all_are_there(admin_client):
+    job = JobFactory(failed=True)
+    JobRun.objects.update(traceback=TRACE)
+    text = raw(admin_client, job)
+    first, _, rest = text.partition("All frames")
+    assert "/srv/shop/jobs.py" in first
+    assert "smtplib" not in first
+    assert "1 frame of a library" in first
+    assert "smtplib" in rest
+
+
+def test_others_of_the_same_error_are_counted_up_to_a_cap(admin_client, monkeypatch):
+    job = JobFactory(failed=True, fingerprint="f1")
+    JobRun.objects.update(fingerprint="f1")
+    assert "no other job failed like this" in shown(admin_client, job)
+    JobFactory.create_batch(4, failed=True, fingerprint="f1")
+    assert "4 other jobs failed like this" in shown(admin_client, job)
+    assert 'href="/admin/jobs/job/?q=fp%3Af1"' in raw(admin_client, job)
+    monkeypatch.setattr(closeup, "ALIKE", 3)
+    monkeypatch.setattr(runs, "ALIKE", 3)
+    assert "3+ other jobs failed like this" in shown(admin_client, job)
+
+
+def test_payloads_need_a_permission_of_their_own(staff):
+    client = staff("view_job")
+    job = JobFactory(successful=True, args=["private note"], kwargs={"right": "private"})
+    JobRunFactory(job=job, result="private result", log="private line")
+    text = shown(client, job)
+    assert "private" not in text
+    assert 'add("•••", right="•••")' in text
+    assert "hidden: to see them you need a permission" in text
+    assert client.get(address(job, "download", "arguments")).status_code == 403
+
+
+def test_with_that_permission_payloads_are_shown_but_no_secrets(staff):
+    client = staff("view_job", PAYLOAD)
+    job = JobFactory(
+        successful=True, name="tests.jobs.charge", args=[7, "4111"], kwargs={"api_key": "k-12"}
+    )
+    JobRunFactory(job=job, result={"sent": 40, "token": "k-34"}, log="one line")
+    text = shown(client, job)
+    assert 'charge(7, "•••", api_key="•••")' in text
+    assert '"customer": 7' in text
+    assert '"sent": 40' in text
+    assert "one line" in text
+    run = JobRun.objects.latest("id")
+    text += client.get(address(job, "download", f"result-{run.pk}")).content.decode()
+    text += client.get(address(job, "download", "arguments")).content.decode()
+    for secret in ("4111", "k-12", "k-34"):
+        assert secret not in text
+
+
+def test_only_the_last_lines_of_a_log_are_shown(admin_client):
+    job = JobFactory(successful=True)
+    lines = [f"line {number}." for number in range(1, 301)]
+    JobRunFactory(job=job, log="\n".join(lines))
+    text = shown(admin_client, job)
+    assert "line 300." in text
+    assert "line 101." in text
+    assert "line 100." not in text
+    assert "last 200 lines" in text
+
+
+def test_long_values_are_folded_longer_ones_cut_and_the_rest_can_be_downloaded(
+    admin_client, monkeypatch
+):
+    short, long = "s" * 100, "x" * 70_000
+    job = JobFactory(successful=True, args=[short])
+    assert f"/job/{job.pk}/download/" not in raw(admin_client, job)
+    JobRun.objects.update(result=["y" * 5_000])
+    text = raw(admin_client, job)
+    assert "Show 5,008 characters" in text
+    run = JobRun.objects.get()
+    JobRun.objects.update(result=[long])
+    text = raw(admin_client, job)
+    assert "These are the first 65,536 of 70,008 characters." in text
+    assert "x" * 66_000 not in text
+    response = admin_client.get(address(job, "download", f"result-{run.pk}"))
+    assert response.json() == [long]
+    assert "attachment" in response["Content-Disposition"]
+    monkeypatch.setattr(closeup, "LARGEST_RESULT", 1_000)
+    assert "70,004 characters: too long to be shown here." in shown(admin_client, job)
+    assert payload.SHOWN == 65_536
+
+
+@pytest.mark.parametrize("what", ["original", "result-1", "result-x", "result-", "env", "result-²"])
+def test_there_is_nothing_else_to_download(admin_client, what):
+    job = JobFactory()
+    assert admin_client.get(address(job, "download", what)).status_code == 404
+
+
+def test_steps_are_a_waterfall_of_waits_and_calls(admin_client):
+    job = JobFactory(failed=True)
+    steps_of(job, "1", None)
+    JobStep.objects.filter(position=2).update(
+        state=StepState.FAILED, error_type="ValueError", error="<b>no money</b>", attempts=3
+    )
+    text = raw(admin_client, job)
+    words = said(text)
+    assert "step-001 ✓ done 1 0.5 s" in words
+    assert "step-002 ✕ failed ValueError: <b>no money</b> 3 0.5 s 0.5 s" in words
+    bars = re.findall(
+        r'<rect class="job-bar-(\w+)[^"]*" x="([\d.]+)%" y="\d" width="([\d.]+)%"', text
+    )
+    assert [(kind, float(x), float(width)) for kind, x, width in bars] == [
+        ("run", 0, 33.33),
+        ("wait", 33.33, 33.33),
+        ("run", 66.67, 33.33),
+    ]
+
+
+def test_results_of_steps_need_the_permission_and_show_no_secrets(staff):
+    client = staff("view_job")
+    job = JobFactory()
+    steps_of(job, '{"sent": 40, "token": "k-34"}', '"' + "x" * 5000 + '"')
+    assert "sent" not in shown(client, job)
+
+
+def test_results_of_steps_show_no_secrets_and_no_lengths(staff):
+    client = staff("view_job", PAYLOAD)
+    job = JobFactory()
+    steps_of(job, '{"sent": 40, "token": "k-34"}', '"' + "x" * 5000 + '"')
+    text = shown(client, job)
+    assert '"sent": 40' in text
+    assert "5,002 characters" in text
+    assert "k-34" not in text
+    assert "xxx" not in text
+
+
+def test_a_sleeping_step_says_until_when(admin_client):
+    job = JobFactory()
+    steps_of(job, None, None, attempts=0)
+    hour = timedelta(hours=1)
+    JobStep.objects.filter(position=1).update(state=StepState.SLEEPING, wake_at=NOON - hour)
+    JobStep.objects.filter(position=2).update(state=StepState.SLEEPING, wake_at=NOON + hour)
+    text = shown(admin_client, job)
+    assert "slept until 2030-01-15 11:00:00" in text
+    assert "sleeps until 2030-01-15 13:00:00" in text
+
+
+def test_of_many_steps_the_first_are_listed(admin_client, monkeypatch):
+    monkeypatch.setattr(closeup, "MOST_STEPS", 3)
+    job = JobFactory()
+    steps_of(job, "1", "2", "3", "4")
+    text = shown(admin_client, job)
+    assert "step-003" in text
+    assert "step-004" not in text
+    assert "These are the first 3;" in text
+
+
+def test_a_job_shows_its_progress_and_how_far_that_is(admin_client):
+    job = JobFactory(running=True)
+    JobProgress.objects.create(job_id=job.pk, done=3, total=9, note="mailing", updated_at=NOON)
+    assert "3 / 9 · mailing" in shown(admin_client, job)
+    assert '<progress value="0.3333" max="1"' in raw(admin_client, job)
+
+
+def test_a_job_leads_to_its_schedule_batch_parent_and_rival(staff):
+    client = staff("view_job", "view_schedule", "view_batch")
+    schedule = ScheduleFactory(name="nightly")
+    with Batch("album 7") as batch:
+        handle = batch.enqueue(nothing)
+    Job.objects.update(schedule_id=schedule.pk, planned_at=NOON, unique_key="k", state="FAILED",
+                       finished_at=NOON)  # fmt: skip
+    rival = JobFactory(unique_key="k")
+    match = Match.of([("job_id", handle.id)])
+    Wait.objects.create(
+        job_id=4711, key="pay", event=FINISHED, fields=match.fields, digest=match.digest,
+        child_id=handle.id, since=NOON,
+    )  # fmt: skip
+    job = Job.objects.get(pk=handle.id)
+    text = shown(client, job)
+    assert "enqueued by schedule nightly" in text
+    for link in ("schedule nightly planned for 2030-01-15 12:00:00", f"batch #{batch.id}",
+                 f"live job with its unique key #{rival.pk}", "parent, invoked this job #4711"):  # fmt: skip
+        assert link in text
+    page = raw(client, job)
+    assert f'href="/admin/jobs/schedule/{schedule.pk}/change/"' in page
+    assert f'href="/admin/jobs/batch/{batch.id}/change/"' in page
+
+
+def test_what_the_user_may_not_see_is_named_without_a_link(staff):
+    client = staff("view_job")
+    schedule = ScheduleFactory(name="nightly")
+    job = JobFactory(schedule_id=schedule.pk)
+    assert "schedule nightly" in shown(client, job)
+    assert "/admin/jobs/schedule/" not in raw(client, job).partition('id="content-main"')[2]
+
+
+def test_a_flow_leads_to_its_children_and_they_to_it(admin_client):
+    with Flow(nothing) as flow:
+        children = [flow.enqueue(add, number) for number in range(25)]
+    parent = Job.objects.get(pk=flow.parent.id)
+    text = shown(admin_client, parent)
+    assert "Children 0 of 25 have ended" in text
+    assert f"add #{children[19].id} not ended" in text
+    assert f"add #{children[20].id}" not in text
+    assert "There are more." in text
+    child = Job.objects.get(pk=children[0].id)
+    assert f"parent, waits for this job #{parent.pk}" in shown(admin_client, child)
+
+
+def test_a_job_leads_to_the_event_that_started_it(admin_client):
+    from django_jobs import job as declare
+    from django_jobs.subscriptions import Event as Said
+
+    @declare(on="order/paid", name="tests.page.ship")
+    def ship(event: Said) -> None: ...
+
+    sent = Event.objects.create(name="order/paid", sent_at=NOON)
+    made = JobFactory(
+        name="tests.page.ship", args=[Said("order/paid", {}, sent.pk, NOON).as_json()]
+    )
+    assert registry.find("tests.page.ship") is ship
+    assert "enqueued by an event" in shown(admin_client, made)
+    assert f'href="/admin/jobs/event/{sent.pk}/change/"' in raw(admin_client, made)
+
+
+def test_the_reason_leads_to_the_job_that_it_is_about(admin_client):
+    with Flow(nothing) as flow:
+        child = flow.enqueue(add, 1)
+    parent = Job.objects.get(pk=flow.parent.id)
+    why = raw(admin_client, parent).partition("Why is it not running?")[2].partition("</div>")[0]
+    assert f'href="/admin/jobs/job/{child.id}/change/"' in why
+
+
+def test_links_to_other_tools_are_made_of_templates_and_harmless(admin_client, settings):
+    settings.DJANGO_JOBS = {
+        "ADMIN_LINKS": {
+            "<Logs>": "https://logs.example.com/?q=job%3A{job_id}&in={queue}",
+            "Errors": "https://errors.example.com/{error_type}?host={worker}",
+        }
+    }
+    job = JobFactory(failed=True, queue='"><script>alert(1)</script>')
+    JobRun.objects.update(worker="javascript:alert(1)//&x=1")
+    text = raw(admin_client, job)
+    assert f'href="https://logs.example.com/?q=job%3A{job.pk}&amp;in=%22%3E%3Cscript' in text
+    assert "&lt;Logs&gt;" in text
+    errors = 'href="https://errors.example.com/ConnectionError?host=javascript%3Aalert%281%29%2F%2F%26x%3D1"'
+    assert errors in text
+    assert "<script>alert" not in text
+
+
+def test_texts_of_jobs_are_never_markup(admin_client):
+    evil = "<script>alert(1)</script>"
+    job = JobFactory(failed=True, args=[evil], queue="<b>", unique_key=evil)
+    job.runs.update(error=evil, error_text=evil, traceback=evil, log=evil, worker=evil, result=evil)
+    JobProgress.objects.create(job_id=job.pk, done=1, note=evil, updated_at=NOON)
+    steps_of(job, f'"{evil}"')
+    JobStep.objects.update(key=evil, error=evil, error_type="E")
+    text = raw(admin_client, job)
+    assert "<script>alert" not in text
+    assert text.count("&lt;script&gt;alert") >= 9
+
+
+def test_nothing_on_the_page_needs_a_loose_policy(admin_client):
+    job = JobFactory(failed=True)
+    steps_of(job, "1")
+    text = raw(admin_client, job).partition('id="content-main"')[2]
+    assert not re.search(
+        r'\sstyle="|\son\w+="|<style|<script', text.partition("<!-- END Content")[0]
+    )
+
+
+def test_the_page_asks_little_and_no_more_with_more_rows(admin_client, django_assert_num_queries):
+    def job_with(count):
+        with Flow(nothing) as flow:
+            for number in range(count):
+                flow.enqueue(add, number)
+        job = Job.objects.get(pk=flow.parent.id)
+        Job.objects.filter(pk=job.pk).update(
+            state=State.FAILED, finished_at=NOON, fingerprint="f", unique_key=f"k{count}"
+        )
+        tries(job, count, fingerprint="f")
+        steps_of(job, *["1"] * count * 10)
+        return job
+
+    for count in (1, 20):
+        job = job_with(count)
+        with django_assert_num_queries(4 + DJANGO - 1):
+            raw(admin_client, job)
+
+
+@pytest.mark.parametrize("kind", ["scheduled", "retrying", "waiting", "running", "ready", "silent"])
+def test_a_job_that_lives_needs_seven_queries_at_most(
+    admin_client, kind, django_assert_max_num_queries
+):
+    states = {"ready": {}, "silent": {"running": True, "silent": True}}
+    with Flow(nothing) as flow:
+        flow.enqueue(add, 1)
+    job = JobFactory(**states.get(kind, {kind: True}), queue="mail", unique_key="k")
+    Job.objects.filter(pk=flow.parent.id).delete()
+    from django_jobs.models import Batch as Row
+
+    Row.objects.update(parent_id=job.pk)
+    tries(job, 3)
+    steps_of(job, "1", None)
+    JobStep.objects.filter(position=2).update(state=StepState.WAITING)
+    Wait.objects.create(
+        job_id=job.pk, key="step-002", event=FINISHED, fields="[]", digest="", since=NOON,
+        child_id=JobFactory().pk,
+    )  # fmt: skip
+    with django_assert_max_num_queries(7 + 2):
+        raw(admin_client, job)
+
+
+def test_a_job_that_is_not_there_is_told_as_django_does(admin_client):
+    for key in ("999999", "9" * 30, "abc"):
+        response = admin_client.get(f"/admin/jobs/job/{key}/change/", follow=True)
+        assert response.redirect_chain
+        assert "exist" in str(next(iter(response.context["messages"])))
+
+
+def test_who_may_not_see_jobs_sees_none(staff):
+    job = JobFactory()
+    client = staff("view_queue")
+    assert client.get(address(job, "change")).status_code == 403
+    assert client.get(address(job, "download", "arguments")).status_code == 403
+
+
+def test_breadcrumbs_lead_back_and_the_page_of_another_site_stays_there(admin_client):
+    job = JobFactory()
+    text = raw(admin_client, job)
+    assert 'href="/admin/jobs/job/"' in text
+    assert enqueue(nothing).url == reverse("admin:django_jobs_job_change", args=[job.pk + 1])
