@@ -32,6 +32,14 @@ def test_other_arguments_are_written_and_the_first_ones_kept(scene):
     assert job.original_args == {"args": [1], "kwargs": {"a": 2}}
 
 
+def test_the_same_arguments_are_no_change(scene):
+    job_id = failed(scene, args="[1]")
+    assert scene.engine.change_call(job_id, ("[1]", "{}"), LATER, ENDED) is State.FAILED
+    assert job_of(job_id).original_args is None
+    assert scene.engine.change_call(job_id, ("[true]", "{}"), LATER, ENDED) is State.FAILED
+    assert job_of(job_id).original_args == {"args": [1], "kwargs": {}}
+
+
 def test_of_a_scheduled_job_the_due_time_is_compared(scene):
     (job_id,) = scene.enqueue(later=Later(60.0))
     due = NOON + timedelta(seconds=60)

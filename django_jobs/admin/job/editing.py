@@ -175,11 +175,17 @@ def changed_by(form: ArgumentsForm, job: Job) -> Told | None:
     except (JobError, TypeError, ValueError) as problem:
         form.add_error(None, str(problem))
         return None
-    names = ", ".join(form.changed) or "–"
-    done = _("retried with changed arguments (%(names)s)") % {"names": names}
+    return told(result, job.pk, _done(form, job))
+
+
+def _done(form: ArgumentsForm, job: Job) -> str:
+    """Return what was done in words, with the names of what was changed, and no value."""
+    names = {"names": ", ".join(form.changed)}
     if job.state == State.SCHEDULED:
-        done = _("given other arguments (%(names)s)") % {"names": names}
-    return told(result, job.pk, done)
+        given = _("given other arguments (%(names)s)") % names
+        return given if form.changed else _("given the same arguments")
+    retried = _("retried with changed arguments (%(names)s)") % names
+    return retried if form.changed else _("retried with the same arguments")
 
 
 def _default(parameter: Parameter) -> Any:

@@ -83,6 +83,7 @@ class JobRegions:
             "instants": list(self._instants(now)),
             "facts": list(self._facts()),
             "why": [] if self._seen.is_over else self._why(),
+            "is_running": job.state == State.RUNNING,
             "unknown": self._definition is None,
             "buttons": list(self._buttons()),
             "edit": self._edit(),

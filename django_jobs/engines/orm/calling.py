@@ -1,7 +1,9 @@
 """What operators do to the call of a job: `change_call`, `hold_call`, `note_copy`."""
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django_jobs.engines.calls import HeldCall
 from django_jobs.engines.orm.rows import Rows
@@ -22,7 +24,9 @@ class Calling(Rows):
             if job is None or (job.finished_at or job.run_at) != as_of:
                 return None
             args, kwargs = map(load, call)
-            original = job.original_args or {"args": job.args, "kwargs": job.kwargs}
+            original = job.original_args
+            if original is None and _text([args, kwargs]) != _text([job.args, job.kwargs]):
+                original = {"args": job.args, "kwargs": job.kwargs}
             self.jobs.filter(pk=job_id).update(args=args, kwargs=kwargs, original_args=original)
         return State(job.state)
 
@@ -36,3 +40,8 @@ class Calling(Rows):
         """Write each number into the other's row."""
         self.jobs.filter(pk=job_id).update(copied_as=copy_id)
         self.jobs.filter(pk=copy_id).update(copy_of=job_id)
+
+
+def _text(value: Any) -> str:
+    """Return a JSON value as text in which 1, 1.0 and true are three things."""
+    return json.dumps(value, sort_keys=True)
