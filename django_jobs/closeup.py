@@ -4,7 +4,8 @@ What the page of a job shows at once is read by `read`, what of it changes while
 `glance`. Neither asks more with more runs, steps or children.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.db.models.expressions import OuterRef
 from django.db.models.functions import Cast, Length
 
 from django_jobs.conf import get_settings
-from django_jobs.engines.bounded import BoundedCount
+from django_jobs.engines.bounded import beside
 from django_jobs.engines.endings import NEVER
 from django_jobs.models import (
     Batch,
@@ -36,7 +37,10 @@ MOST_CHILDREN = 20
 MOST_LINES = 200
 
 ALIKE = 1_000
-"""Failures of one kind are not counted further: it is done for each run that is shown."""
+"""Failures of one kind are not counted further."""
+
+COUNTED_IN = FINAL | {State.SCHEDULED}
+"""In other states nobody decides by that number, and the page has more to ask."""
 
 LARGEST_RESULT = 256 * 1024
 """A result that takes more characters is not read, only measured."""
@@ -49,8 +53,8 @@ class Closeup:
     """One job with what belongs to it, the newest runs first.
 
     `job` has what `LINKS` names beside its own fields, its runs have `size` and `kept` (the
-    result's length and its text), `alike` (failed jobs of one kind, this one included) and
-    `version` (of the worker's code). `more_…`: there are others that were not read.
+    result's length and its text) and `version` (of the worker's code). `alike`: how many jobs failed
+    in one way, by fingerprint, this one included. `more_…`: there are others that were not read.
     """
 
     job: Any
@@ -61,6 +65,7 @@ class Closeup:
     children: tuple[BatchJob, ...] = ()
     more_children: bool = False
     lines: tuple[JobLog, ...] = ()
+    alike: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_over(self) -> bool:
@@ -91,6 +96,7 @@ def read(jobs: "QuerySet[Job]", job_id: int, *, payload: bool) -> Closeup | None
         tuple(children[:MOST_CHILDREN]),
         len(children) > MOST_CHILDREN,
         _lines(job) if payload else (),
+        _alike(job, runs[:MOST_RUNS]),
     )
 
 
@@ -100,7 +106,13 @@ def glance(jobs: "QuerySet[Job]", job_id: int, *, payload: bool) -> Closeup | No
     if job is None:
         return None
     runs = _runs(job, 2, payload=payload)
-    return Closeup(job, tuple(runs[:1]), len(runs) > 1, lines=_lines(job) if payload else ())
+    return Closeup(
+        job,
+        tuple(runs[:1]),
+        len(runs) > 1,
+        lines=_lines(job) if payload else (),
+        alike=_alike(job, runs[:1]),
+    )
 
 
 def _with_links(jobs: "QuerySet[Job]", job_id: int) -> "QuerySet[Job]":
@@ -132,18 +144,34 @@ def _with_links(jobs: "QuerySet[Job]", job_id: int) -> "QuerySet[Job]":
 
 
 def _runs(job: Job, most: int, *, payload: bool) -> list[Any]:
-    alike = Job.objects.filter(state=State.FAILED, fingerprint=OuterRef("fingerprint")).order_by()
     worker = Worker.objects.filter(name=OuterRef("worker"))
     runs = JobRun.objects.using(get_settings().DATABASE).filter(job=job.pk).order_by("-id")
-    runs = runs.defer("result", *([] if payload else ["log"])).annotate(
-        alike=BoundedCount(alike.values("finished_at")[: ALIKE + 1]),
-        version=Subquery(worker.values("version")[:1]),
-    )
+    runs = runs.defer("result", *([] if payload else ["log"]))
+    runs = runs.annotate(version=Subquery(worker.values("version")[:1]))
     if payload:
         text = Cast("result", TextField())
         runs = runs.annotate(size=Length(text))
         runs = runs.annotate(kept=Case(When(size__lte=LARGEST_RESULT, then=text)))
     return list(runs[:most])
+
+
+def _alike(job: Job, runs: Iterable[JobRun]) -> dict[str, int]:
+    """Return how many jobs failed like each of these runs, in one statement.
+
+    The fingerprints stand in it as values, so that a rare one is looked up in the index although
+    another fills the table.
+    """
+    kinds = sorted({run.fingerprint for run in runs if run.fingerprint})
+    if not kinds or job.state not in COUNTED_IN:
+        return {}
+    alias = get_settings().DATABASE
+    failed = Job.objects.using(alias).filter(state=State.FAILED).order_by("finished_at")
+    counts = {
+        f"kind_{number}": beside(failed.filter(fingerprint=kind).values("finished_at")[: ALIKE + 1])
+        for number, kind in enumerate(kinds)
+    }
+    found = Job.objects.using(alias).filter(pk=job.pk).order_by().aggregate(**counts)
+    return dict(zip(kinds, found.values(), strict=True))
 
 
 def _steps(job: Job, *, payload: bool) -> list[Any]:

@@ -43,19 +43,26 @@ def explain(job_id: int) -> list[Reason]:
     return [Reason(f"Job #{job_id}: {NOT_FOUND}.")] if job is None else reasons(job)
 
 
-def reasons(job: Job, steps: Iterable[JobStep] | None = None) -> list[Reason]:
-    """Return why `job`, as it was read, is not running; `steps`: its steps, where they were, too."""
+def reasons(
+    job: Job, steps: Iterable[JobStep] | None = None, run: JobRun | None = None
+) -> list[Reason]:
+    """Return why `job`, as it was read, is not running.
+
+    `steps`, `run`: its steps and its newest run, where they were read, too.
+    """
     state, now = State(job.state), clock.now()
     if state is State.WAITING:
         return list(_waiting(job, now, steps))
+    if state is State.SCHEDULED:
+        return list(_scheduled(job, now, run))
     return list(EXPLANATIONS[state](job, now))
 
 
-def _scheduled(job: Job, now: datetime) -> Iterator[Reason]:
+def _scheduled(job: Job, now: datetime, run: JobRun | None = None) -> Iterator[Reason]:
     run_now = f"To run it at once: python manage.py jobs run-now {job.pk}"
     due = _at(job.run_at, now)
     if job.label == "retrying":
-        yield Reason(f"{_last_error(job)} Its next try is due {due}.", run_now)
+        yield Reason(f"{_last_error(job, run)} Its next try is due {due}.", run_now)
     elif job.unknown_since:
         yield Reason(f"It was handed back, and is looked at again {due}.")
     elif job.run_at > now:
@@ -258,9 +265,10 @@ def _children(job: Job) -> Reason | None:
     return Reason(f"It waits for {text}.", advice, first) if text else None
 
 
-def _last_error(job: Job) -> str:
-    runs = JobRun.objects.using(get_settings().DATABASE).filter(job=job.pk).order_by("-id")
-    run = runs.only("error_type", "error").first()
+def _last_error(job: Job, run: JobRun | None = None) -> str:
+    if run is None:
+        runs = JobRun.objects.using(get_settings().DATABASE).filter(job=job.pk).order_by("-id")
+        run = runs.only("error_type", "error").first()
     attempt = f"Attempt {job.attempt} of {job.max_attempts} failed"
     if job.state == State.SCHEDULED and job.waiting_for:
         attempt = f"It waits for {job.waiting_for}"

@@ -24,8 +24,8 @@ from tests.jobs import add, nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
-DJANGO = 2 + 1
-"""Session, user, and the count of nothing: what Django itself asks for a superuser."""
+DJANGO = 2
+"""Session and user: what Django itself asks for a superuser."""
 
 TRACE = """Traceback (most recent call last):
   File "/srv/shop/jobs.py", line 7, in send
@@ -151,6 +151,20 @@ def test_others_of_the_same_error_are_counted_up_to_a_cap(admin_client, monkeypa
     monkeypatch.setattr(closeup, "ALIKE", 3)
     monkeypatch.setattr(runs, "ALIKE", 3)
     assert "3+ other jobs failed like this" in shown(admin_client, job)
+
+
+def test_each_try_leads_to_the_jobs_of_its_own_error(admin_client):
+    job = JobFactory(failed=True, fingerprint="f2")
+    JobRun.objects.update(fingerprint="f1")
+    JobRunFactory(job=job, broken=True, fingerprint="f2")
+    JobFactory.create_batch(2, failed=True, fingerprint="f1")
+    text = raw(admin_client, job)
+    assert "no other job failed like this" in text
+    assert '<a href="/admin/jobs/job/?q=fp%3Af1">2 other jobs failed like this</a>' in text
+    Job.objects.filter(pk=job.pk).update(state=State.READY, finished_at=None)
+    assert '<a href="/admin/jobs/job/?q=fp%3Af2">jobs that failed like this</a>' in raw(
+        admin_client, job
+    )
 
 
 def test_payloads_need_a_permission_of_their_own(staff):
@@ -409,7 +423,7 @@ def test_the_page_asks_little_and_no_more_with_more_rows(admin_client, django_as
 
     for count in (1, 20):
         job = job_with(count)
-        with django_assert_num_queries(4 + DJANGO - 1):
+        with django_assert_num_queries(5 + DJANGO):
             raw(admin_client, job)
 
 
@@ -425,14 +439,14 @@ def test_a_job_that_lives_needs_seven_queries_at_most(
     from django_jobs.models import Batch as Row
 
     Row.objects.update(parent_id=job.pk)
-    tries(job, 3)
+    tries(job, 3, fingerprint="f")
     steps_of(job, "1", None)
     JobStep.objects.filter(position=2).update(state=StepState.WAITING)
     Wait.objects.create(
         job_id=job.pk, key="step-002", event=FINISHED, fields="[]", digest="", since=NOON,
         child_id=JobFactory().pk,
     )  # fmt: skip
-    with django_assert_max_num_queries(7 + 2):
+    with django_assert_max_num_queries(7 + DJANGO):
         raw(admin_client, job)
 
 

@@ -131,7 +131,9 @@ class JobRegions:
         return _("job #%(id)d") % {"id": job.invoked_by} if job.invoked_by else ""
 
     def _why(self) -> list[Values]:
-        found = reasons(self._job, self._seen.steps or None)
+        seen = self._seen
+        steps = None if seen.more_steps else seen.steps or None
+        found = reasons(self._job, steps, seen.runs[0] if seen.runs else None)
         return [
             {
                 "text": reason.text,

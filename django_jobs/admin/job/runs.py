@@ -43,7 +43,7 @@ def run_values(seen: Closeup, run: Any, now: datetime, address: Address) -> Valu
         "traceback": run.traceback,
         "log": "\n".join(log[-MOST_LINES:]),
         "log_cut": len(log) > MOST_LINES,
-        "alike": _alike(seen.job, run, address),
+        "alike": _alike(seen, run, address),
         "links": links(run_facts(seen.job, run), about_run=True),
         "result": _result(run, seen.job, address),
     }
@@ -76,23 +76,24 @@ def run_facts(job: Job, run: Any) -> Values:
     }
 
 
-def _alike(job: Job, run: Any, address: Address) -> Values | None:
-    """Return the way to the failed jobs of one kind, and how many others there are."""
+def _alike(seen: Closeup, run: Any, address: Address) -> Values | None:
+    """Return the way to the failed jobs of one kind, and how many others there are, if counted."""
     if not run.fingerprint:
         return None
-    counted = job.state == State.FAILED and job.fingerprint == run.fingerprint
-    others = run.alike - (1 if counted else 0)
-    number = f"{ALIKE:,}+" if run.alike > ALIKE else f"{others:,}"
+    query = urlencode({"q": f"fp:{run.fingerprint}"})
+    url = f"{address('admin:django_jobs_job_changelist')}?{query}"
+    counted = seen.alike.get(run.fingerprint)
+    if counted is None:
+        return {"text": _("jobs that failed like this"), "url": url}
+    itself = seen.job.state == State.FAILED and seen.job.fingerprint == run.fingerprint
+    others = counted - (1 if itself else 0)
+    number = f"{ALIKE:,}+" if counted > ALIKE else f"{others:,}"
     text = ngettext(
         "%(number)s other job failed like this", "%(number)s other jobs failed like this", others
     )
-    query = urlencode({"q": f"fp:{run.fingerprint}"})
-    list_url = address("admin:django_jobs_job_changelist")
-    url = f"{list_url}?{query}" if others else ""
-    return {
-        "text": text % {"number": number} if others else _("no other job failed like this"),
-        "url": url,
-    }
+    if not others:
+        return {"text": _("no other job failed like this"), "url": ""}
+    return {"text": text % {"number": number}, "url": url}
 
 
 def _result(run: Any, job: Job, address: Address) -> Values | None:
