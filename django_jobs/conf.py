@@ -4,6 +4,7 @@ Reads Django's settings when a value is first asked for; checks report what is w
 them, with the key named.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cache
 from inspect import formatannotation
@@ -12,17 +13,23 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
+from django_jobs import link_templates
 from django_jobs.registry import nearest
 
 NAME = "DJANGO_JOBS"
 
 
 def _meaning(
-    text: str, default: Any, *, low: float | None = None, high: float | None = None
+    text: str,
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    check: Callable[[Any], str | None] | None = None,
 ) -> Any:
-    metadata = {"meaning": text, "low": low, "high": high}
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
+    metadata = {"meaning": text, "low": low, "high": high, "check": check}
+    if isinstance(default, (list, dict)):
+        return field(default_factory=lambda: type(default)(default), metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -66,6 +73,11 @@ class Settings:
     )
     ADMIN_HEALTH_TOKEN: str = _meaning(
         "whoever sends it as a bearer token may read health.json; empty: nobody", ""
+    )
+    ADMIN_LINKS: dict[str, str] = _meaning(
+        "links to other tools by label, with places such as {job_id}",
+        {},
+        check=link_templates.wrong_with,
     )
     WARN_NO_WORKER: float = _meaning("age of the newest sign of a worker that is suspicious", 60.0)
 
@@ -118,12 +130,16 @@ def _problem(item: Any, value: Any) -> str | None:
         return f"must be at least {low}, got {value!r}."
     if high is not None and value > high:
         return f"must be at most {high}, got {value!r}."
-    return None
+    check = item.metadata["check"]
+    return check(value) if check is not None else None
 
 
 def _fits(kind: str, value: Any) -> bool:
     if kind == "list[str]":
         return isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
+    if kind == "dict[str, str]":
+        texts = [*value, *value.values()] if isinstance(value, dict) else [None]
+        return all(isinstance(text, str) for text in texts)
     if isinstance(value, bool):
         return kind == "bool"
     types: dict[str, Any] = {"str": str, "int": int, "float": (int, float), "bool": bool}

@@ -3,7 +3,7 @@
 However many jobs there are, a few queries answer, and none of them reads further than a cap.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,15 +21,20 @@ from django_jobs.summary import WorkerSummary
 MOST_STEPS = 10
 """So many waiting steps of one job are named."""
 
+PENDING = (StepState.WAITING, StepState.SLEEPING)
 START_A_WORKER = "Start one: python manage.py runworker"
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason why a job does not run; `advice` says what to do, "" where there is nothing."""
+    """One reason why a job does not run; `advice` says what to do, "" where there is nothing.
+
+    `job_id`: the other job that it is about, if it is about one.
+    """
 
     text: str
     advice: str = ""
+    job_id: int | None = None
 
 
 def explain(job_id: int) -> list[Reason]:
@@ -38,16 +43,26 @@ def explain(job_id: int) -> list[Reason]:
     return [Reason(f"Job #{job_id}: {NOT_FOUND}.")] if job is None else reasons(job)
 
 
-def reasons(job: Job) -> list[Reason]:
-    """Return why `job`, as it was read, is not running."""
-    return list(EXPLANATIONS[State(job.state)](job, clock.now()))
+def reasons(
+    job: Job, steps: Iterable[JobStep] | None = None, run: JobRun | None = None
+) -> list[Reason]:
+    """Return why `job`, as it was read, is not running.
+
+    `steps`, `run`: its steps and its newest run, where they were read, too.
+    """
+    state, now = State(job.state), clock.now()
+    if state is State.WAITING:
+        return list(_waiting(job, now, steps))
+    if state is State.SCHEDULED:
+        return list(_scheduled(job, now, run))
+    return list(EXPLANATIONS[state](job, now))
 
 
-def _scheduled(job: Job, now: datetime) -> Iterator[Reason]:
+def _scheduled(job: Job, now: datetime, run: JobRun | None = None) -> Iterator[Reason]:
     run_now = f"To run it at once: python manage.py jobs run-now {job.pk}"
     due = _at(job.run_at, now)
     if job.label == "retrying":
-        yield Reason(f"{_last_error(job)} Its next try is due {due}.", run_now)
+        yield Reason(f"{_last_error(job, run)} Its next try is due {due}.", run_now)
     elif job.unknown_since:
         yield Reason(f"It was handed back, and is looked at again {due}.")
     elif job.run_at > now:
@@ -70,8 +85,8 @@ def _ready(job: Job, now: datetime) -> Iterator[Reason]:
         yield Reason("It is the next of its queue: a worker with a free place takes it.")
 
 
-def _waiting(job: Job, now: datetime) -> Iterator[Reason]:
-    steps = list(_steps(job, now))
+def _waiting(job: Job, now: datetime, read: Iterable[JobStep] | None = None) -> Iterator[Reason]:
+    steps = list(_steps(job, now, read))
     yield from steps
     if not steps:
         yield (
@@ -190,15 +205,16 @@ def _ahead(job: Job) -> str:
     return summary.capped(first.aggregate(number=Count("id", filter=before))["number"])
 
 
-def _steps(job: Job, now: datetime) -> Iterator[Reason]:
+def _steps(job: Job, now: datetime, read: Iterable[JobStep] | None = None) -> Iterator[Reason]:
     """Yield what the waiting steps of a job wait for."""
     alias = get_settings().DATABASE
     if not job.has_steps:
         return
-    steps = JobStep.objects.using(alias).filter(
-        job_id=job.pk, state__in=[StepState.WAITING, StepState.SLEEPING]
-    )
-    found = list(steps.only("key", "state", "wake_at")[:MOST_STEPS])
+    if read is None:
+        steps = JobStep.objects.using(alias).filter(job_id=job.pk, state__in=PENDING)
+        found = list(steps.only("key", "state", "wake_at")[:MOST_STEPS])
+    else:
+        found = [step for step in read if step.state in PENDING][:MOST_STEPS]
     keys = [step.key for step in found]
     waits = {
         wait.key: wait for wait in Wait.objects.using(alias).filter(job_id=job.pk, key__in=keys)
@@ -225,7 +241,8 @@ def _steps(job: Job, now: datetime) -> Iterator[Reason]:
 def _child(step: JobStep, child_id: int, child: Job | None) -> Reason:
     what = f"{child}, which is {child.label}" if child else f"job #{child_id}, which is gone"
     advice = f"Why that takes so long: python manage.py jobs why {child_id}" if child else ""
-    return Reason(f'Step "{step.key}" waits for the end of {what}.', advice)
+    text = f'Step "{step.key}" waits for the end of {what}.'
+    return Reason(text, advice, child_id if child else None)
 
 
 def _predecessor(job: Job) -> Reason | None:
@@ -238,19 +255,20 @@ def _predecessor(job: Job) -> Reason | None:
     before = ticks.exclude(job_id=job.pk).order_by("id").values_list("job_id", flat=True).first()
     what = "the job before it" if before is None else f"#{before}, the job before it"
     advice = f"Why that takes so long: python manage.py jobs why {before}" if before else ""
-    return Reason(f"It waits for the end of {what} of the same schedule.", advice)
+    return Reason(f"It waits for the end of {what} of the same schedule.", advice, before)
 
 
 def _children(job: Job) -> Reason | None:
     """Return which of its children the parent of a flow waits for."""
     text, first = summary.its_children(job)
     advice = f"Why that takes so long: python manage.py jobs why {first}" if first else ""
-    return Reason(f"It waits for {text}.", advice) if text else None
+    return Reason(f"It waits for {text}.", advice, first) if text else None
 
 
-def _last_error(job: Job) -> str:
-    runs = JobRun.objects.using(get_settings().DATABASE).filter(job=job.pk).order_by("-id")
-    run = runs.only("error_type", "error").first()
+def _last_error(job: Job, run: JobRun | None = None) -> str:
+    if run is None:
+        runs = JobRun.objects.using(get_settings().DATABASE).filter(job=job.pk).order_by("-id")
+        run = runs.only("error_type", "error").first()
     attempt = f"Attempt {job.attempt} of {job.max_attempts} failed"
     if job.state == State.SCHEDULED and job.waiting_for:
         attempt = f"It waits for {job.waiting_for}"

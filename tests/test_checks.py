@@ -156,9 +156,11 @@ class TestTheDatabase:
             assert found(databases=["other"]) == {}
 
     def test_missing_migrations_are_named_with_the_command(self):
-        MigrationRecorder(connection).record_unapplied("django_jobs", "0005_batches")
+        recorder = MigrationRecorder(connection)
+        newest = max(name for app, name in recorder.applied_migrations() if app == "django_jobs")
+        recorder.record_unapplied("django_jobs", newest)
         message = self.messages()["W020"]
-        assert "0005_batches" in message.msg
+        assert newest in message.msg
         assert message.hint == "Run: python manage.py migrate --database default"
 
     def test_migrate_is_not_told_to_migrate(self, monkeypatch):

@@ -3,27 +3,22 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import mark_safe
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
 
 from django_jobs import clock, operations
-from django_jobs.admin.base import RecordAdmin, moment
-from django_jobs.admin.rights import may_see_payload
-from django_jobs.admin.steps import steps_table
+from django_jobs.admin.base import RecordAdmin
+from django_jobs.admin.job.page import JobPage
 from django_jobs.conf import get_settings
-from django_jobs.display import ago, call_text, duration, json_text
-from django_jobs.explaining import reasons
-from django_jobs.masking import mask_value
-from django_jobs.models import Job, JobProgress, JobRun, Queue
+from django_jobs.display import ago, duration
+from django_jobs.models import Job, JobRun, Queue
 from django_jobs.operations import OperationResult
-from django_jobs.states import FINAL, RunOutcome, State
+from django_jobs.states import RunOutcome
 from django_jobs.summary import with_error
 
 MOST_AT_ONCE = 1_000
 SHOWN_REASONS = 5
-_WITHOUT_PAYLOAD = "hidden_call", "steps_without_results"
 
 
 class QueueFilter(admin.SimpleListFilter):
@@ -42,70 +37,11 @@ class QueueFilter(admin.SimpleListFilter):
         return queryset.filter(queue=self.value()) if self.value() else queryset
 
 
-class RunInline(admin.StackedInline):  # type: ignore[type-arg]
-    """The ended attempts of a job, oldest first."""
-
-    model = JobRun
-    extra = 0
-    can_delete = False
-    verbose_name_plural = "runs"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[JobRun]:
-        """Return the runs in the jobs' database."""
-        runs: QuerySet[JobRun] = super().get_queryset(request)
-        return runs.using(get_settings().DATABASE)
-
-    def get_fields(self, request: HttpRequest, _obj: Model | None = None) -> list[Any]:
-        """Return what is shown; results and logs need a permission of their own."""
-        payload = ["shown_result", "shown_log"] if may_see_payload(request) else []
-        return ["outcome", "ended", "worker", "shown_error", "shown_traceback", *payload]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        """Everything is to read only."""
-        return self.get_fields(request, obj)
-
-    def has_add_permission(self, _request: HttpRequest, _obj: Model | None = None) -> bool:
-        """Runs are written by workers."""
-        return False
-
-    def has_change_permission(self, _request: HttpRequest, _obj: Model | None = None) -> bool:
-        """Runs are written once."""
-        return False
-
-    @admin.display(description="ended")
-    def ended(self, run: JobRun) -> str:
-        """When it ended and how long it took."""
-        return f"{moment(run.finished_at)}{_took(run)}"
-
-    @admin.display(description="error")
-    def shown_error(self, run: JobRun) -> str:
-        """The exception's class and message."""
-        return f"{run.error_type}: {run.error_text or run.error}" if run.error_type else "–"
-
-    @admin.display(description="traceback")
-    def shown_traceback(self, run: JobRun) -> str:
-        """The traceback as it was stored: without values."""
-        return format_html("<pre>{}</pre>", run.traceback) if run.traceback else "–"
-
-    @admin.display(description="result")
-    def shown_result(self, run: JobRun) -> str:
-        """What the function returned, without secrets."""
-        if run.result is None:
-            return "–"
-        return format_html("<pre>{}</pre>", json_text(run.result, indent=2))
-
-    @admin.display(description="log")
-    def shown_log(self, run: JobRun) -> str:
-        """The last lines of the run's log."""
-        return format_html("<pre>{}</pre>", run.log) if run.log else "–"
-
-
 @admin.register(Job)
 class JobAdmin(RecordAdmin):
-    """The jobs: newest first, with retry and cancel."""
+    """The jobs: newest first, with retry and cancel; the page of each is a `JobPage`."""
 
     actions = ("retry_jobs", "cancel_jobs")
-    inlines = (RunInline,)
     list_display = ("title", "word", "queue", "tries", "age", "error")
     list_filter = ("state", QueueFilter)
     search_fields = ("id", "name")
@@ -114,6 +50,21 @@ class JobAdmin(RecordAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         """Return the jobs with the error of their newest run."""
         return with_error(super().get_queryset(request))
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the addresses, with those that the page of a job needs."""
+        return [*JobPage(self).urls(), *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show the page of a job."""
+        found = JobPage(self).page(request, object_id)
+        return found or super().change_view(request, object_id, form_url, extra_context)
 
     def get_search_results(
         self, _request: HttpRequest, queryset: QuerySet[Job], search_term: str
@@ -125,25 +76,6 @@ class JobAdmin(RecordAdmin):
         if text.isdecimal() and len(text) < 19:  # noqa: PLR2004 - digits of a bigint
             return queryset.filter(pk=int(text)), False
         return queryset.filter(name__contains=text), False
-
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        """Return what is shown; arguments and results need a permission of their own."""
-        call, steps = ("call", "steps") if may_see_payload(request) else _WITHOUT_PAYLOAD
-        why = ["why"] if State(getattr(obj, "state", State.FAILED)) not in FINAL else []
-        facts = ["name", call, "word", *why, "queue", "priority", "tries", "progress"]
-        facts += ["enqueued", "due", "started", "finished", "lost_count", "unique_key"]
-        return [*facts, steps] if getattr(obj, "has_steps", False) else facts
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        """Everything is to read only."""
-        return self.get_fields(request, obj)
-
-    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        """Return the facts, and before them what people come for."""
-        facts = self.get_fields(request, obj)
-        rest = [name for name in facts if name != "why"]
-        why = [("Why is it not running?", {"fields": ["why"]})] if "why" in facts else []
-        return [*why, (None, {"fields": rest})]
 
     @admin.display(description="job")
     def title(self, job: Job) -> str:
@@ -169,59 +101,6 @@ class JobAdmin(RecordAdmin):
     def error(self, job: Any) -> str:
         """The first line of the newest run's error."""
         return f"{job.error_type}: {job.error_line}" if job.error_type else ""
-
-    @admin.display(description="call")
-    def call(self, job: Job) -> str:
-        """The call, without secrets."""
-        return call_text(job.name, job.args, job.kwargs)
-
-    @admin.display(description="call")
-    def hidden_call(self, job: Job) -> str:
-        """The call with every value hidden."""
-        hidden = mask_value([job.args, job.kwargs], secret=True)
-        return call_text(job.name, *hidden)
-
-    @admin.display(description="progress")
-    def progress(self, job: Job) -> str:
-        """How far it is, if it says so."""
-        found = JobProgress.objects.using(job._state.db).filter(pk=job.pk).first()  # noqa: SLF001 - Django's documented place of the alias
-        return f"{found} {found.note}".strip() if found else "–"
-
-    @admin.display(description="reasons")
-    def why(self, job: Job) -> str:
-        """The reasons, with what to do about each."""
-        lines = ((line,) for item in reasons(job) for line in (item.text, item.advice) if line)
-        return format_html_join(mark_safe("<br>"), "{}", lines)
-
-    @admin.display(description="steps")
-    def steps(self, job: Job) -> str:
-        """What it has done, with what the steps returned."""
-        return steps_table(job, payload=True)
-
-    @admin.display(description="steps")
-    def steps_without_results(self, job: Job) -> str:
-        """What it has done."""
-        return steps_table(job, payload=False)
-
-    @admin.display(description="enqueued")
-    def enqueued(self, job: Job) -> str:
-        """When it was written."""
-        return moment(job.enqueued_at)
-
-    @admin.display(description="not before")
-    def due(self, job: Job) -> str:
-        """When it may start."""
-        return moment(job.run_at)
-
-    @admin.display(description="started")
-    def started(self, job: Job) -> str:
-        """When it was last claimed."""
-        return moment(job.started_at)
-
-    @admin.display(description="finished")
-    def finished(self, job: Job) -> str:
-        """When it reached a final state."""
-        return moment(job.finished_at)
 
     @admin.action(description="Retry selected jobs", permissions=["operate"])
     def retry_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:

@@ -36,11 +36,15 @@ def forget_overview() -> None:
     cache.delete(KEY.format(alias=get_settings().DATABASE))
 
 
-def live(url: str) -> dict[str, Any] | None:
-    """Return what the page needs to keep fresh from `url`; `None` where it cannot, or may not."""
+def live(url: str, at_most: float | None = None) -> dict[str, Any] | None:
+    """Return what the page needs to keep fresh from `url`; `None` where it cannot, or may not.
+
+    `at_most`: so many seconds between two times, where the setting says more.
+    """
     interval, script = get_settings().ADMIN_REFRESH, _script()
     if not interval or script is None:
         return None
+    interval = min(interval, at_most or interval)
     return {"url": url, "interval": f"{interval:g}", "htmx": static(script)}
 
 

@@ -4,7 +4,6 @@ What a form refuses is decided by the model, in the words that code is told. Arg
 without secrets; what is left masked stays as it is.
 """
 
-import json
 import re
 from copy import copy
 from datetime import datetime, timedelta
@@ -18,10 +17,17 @@ from django.forms.fields import InvalidJSONInput
 from django.utils import timezone
 
 from django_jobs import clock, registry
+from django_jobs.admin.hidden_values import (
+    STILL_MASKED,
+    as_text,
+    is_still_masked,
+    masked_texts,
+    restored,
+)
 from django_jobs.declarations import default_timezone
 from django_jobs.display import masked_arguments
 from django_jobs.exceptions import InvalidSchedule
-from django_jobs.masking import MASK, mask_text, mask_value
+from django_jobs.masking import mask_value
 from django_jobs.models import Schedule
 from django_jobs.schedules import history, portrait
 from django_jobs.schedules.operating import check_free
@@ -33,7 +39,6 @@ UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 SPAN_HELP = "Such as 30s, 15m, 2h or 1d 12h."
 NO_SPAN = "Write a span of time such as 30s, 15m, 2h or 1d 12h."
-STILL_MASKED = f"{MASK} stands for a value that is hidden: leave it in its place, or write another."
 
 
 class SpanField(forms.DurationField):
@@ -80,7 +85,7 @@ class ArgumentsField(forms.JSONField):
         """Return what is shown again; what cannot be read is shown as it was typed."""
         try:
             value = super().bound_data(data, initial)
-            _text(value).encode()
+            as_text(value).encode()
         except (RecursionError, UnicodeEncodeError):  # a lone surrogate fits on no page
             return InvalidJSONInput(data)
         return value
@@ -191,15 +196,15 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         by_place, by_name = masked_arguments(row.job_name, *arguments)
         if not self.may_see_payload:
             by_place, by_name = mask_value([*arguments], secret=True)
-        self._shown = {"args": _masked_texts(by_place), "kwargs": _masked_texts(by_name)}
+        self._shown = {"args": masked_texts(by_place), "kwargs": masked_texts(by_name)}
         self.initial.update(self._shown)
         for name in self._shown:
             self.fields[name].disabled = not self.may_see_payload
 
     def _unmasked(self, name: str, empty: Any) -> Any:
         given = self.cleaned_data[name]
-        value = _restored(empty if given is None else given, self._shown[name], self._kept[name])
-        if MASK in _text(value) and MASK not in _text(self._kept[name]):
+        value = restored(empty if given is None else given, self._shown[name], self._kept[name])
+        if is_still_masked(value, self._kept[name]):
             raise ValidationError(STILL_MASKED)
         return value
 
@@ -249,32 +254,3 @@ def zones() -> list[str]:
         for name in available_timezones()
         if not name.startswith(NOT_MEANT) and name.partition("/")[0] not in NOT_PLACES
     )
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _masked_texts(value: Any) -> Any:
-    """Return a copy with what looks like a credential masked inside texts, too."""
-    if isinstance(value, dict):
-        return {key: _masked_texts(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_masked_texts(item) for item in value]
-    return mask_text(value) if isinstance(value, str) else value
-
-
-def _restored(given: Any, shown: Any, kept: Any) -> Any:
-    """Return `given`; where it still says what was `shown`, it means what was `kept`."""
-    if isinstance(given, dict) and isinstance(shown, dict):
-        return {
-            key: _restored(item, shown[key], kept[key]) if key in shown else item
-            for key, item in given.items()
-        }
-    if isinstance(given, list) and isinstance(shown, list):
-        known = len(shown)
-        return [
-            _restored(item, shown[place], kept[place]) if place < known else item
-            for place, item in enumerate(given)
-        ]
-    return kept if type(given) is type(shown) and given == shown else given

@@ -75,6 +75,11 @@ class Job(models.Model):
         max_length=64, default="", db_default="", help_text="Code version that enqueued it."
     )
     metadata = models.JSONField(null=True, help_text="Free data that travels with it.")
+    original_args = models.JSONField(
+        null=True, help_text="args and kwargs as enqueued, once somebody has changed them."
+    )
+    copy_of = models.BigIntegerField(null=True, help_text="The job whose call it repeats.")
+    copied_as = models.BigIntegerField(null=True, help_text="The newest job that repeats its call.")
 
     class Meta:
         db_table = "django_jobs_job"

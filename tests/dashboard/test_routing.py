@@ -118,6 +118,17 @@ def test_a_second_site_has_the_pages_under_its_own_name(admin_client, urlconf):
     assert response["Location"] == "/office/jobs/"
 
 
+def test_the_page_of_a_job_stays_in_its_site(admin_client, urlconf):
+    urlconf(path("office/", office().urls), path("admin/", admin.site.urls))
+    job = JobFactory(failed=True)
+    page = admin_client.get(f"/office/jobs/job/{job.pk}/change/").content.decode()
+    assert f'action="/office/jobs/job/{job.pk}/do/retry/"' in page
+    assert 'href="/office/jobs/job/"' in page
+    assert "/admin/" not in page.partition('<div id="content-main"')[2]
+    response = admin_client.post(f"/office/jobs/job/{job.pk}/do/retry/")
+    assert response["Location"] == f"/office/jobs/job/{job.pk}/change/"
+
+
 def test_the_prefix_can_be_chosen(admin_client, urlconf, settings):
     settings.DJANGO_JOBS = {"ADMIN_PREFIX": "/background/work/"}
     urlconf(path("office/", office().urls))

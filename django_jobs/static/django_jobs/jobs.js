@@ -22,7 +22,7 @@
   /* A swap would steal the focus, close what is open, and undo a selection. */
   function inUse(region) {
     const chosen = getSelection();
-    return region.contains(document.activeElement) || region.querySelector("details[open]")
+    return region.contains(document.activeElement) || region.querySelector("details[open]:not([data-auto])")
       || (chosen && !chosen.isCollapsed && region.contains(chosen.anchorNode));
   }
   document.body.addEventListener("htmx:oobBeforeSwap", (event) => {

@@ -1,0 +1,215 @@
+"""The page of one job in an admin site: what it shows, how it keeps fresh, what may be done on it."""
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from django_jobs import clock, closeup, registry
+from django_jobs.admin.job import payload
+from django_jobs.admin.job.editing import arguments_form, changed_by
+from django_jobs.admin.job.regions import JobRegions, May
+from django_jobs.admin.job.verbs import OPERATE, VERBS, Told
+from django_jobs.admin.refreshing import forget_overview, live
+from django_jobs.admin.rights import Rights, may_see_payload
+from django_jobs.admin.screens import STOP, Screen
+from django_jobs.calls import CHANGEABLE
+from django_jobs.conf import get_settings
+from django_jobs.display import json_text
+from django_jobs.models import Job, JobRun
+
+FAST = 2.0
+"""Seconds between two looks at a job that has not ended."""
+
+FOLDER = "admin/django_jobs/job"
+LONGEST_ID = 18
+
+
+class JobPage(Screen):
+    """The page of a job, as the ModelAdmin of a site shows it."""
+
+    def __init__(self, model_admin: Any) -> None:
+        super().__init__(model_admin.admin_site)
+        self._admin = model_admin
+
+    def urls(self) -> list[URLPattern]:
+        """Return the addresses that belong to the page."""
+        wrap = self.site.admin_view
+        name = "django_jobs_job_{}".format
+        return [
+            path("<int:job_id>/live/", self.live, name=name("live")),
+            path("<int:job_id>/do/<str:verb>/", wrap(self.act), name=name("act")),
+            path("<int:job_id>/arguments/", wrap(self.edit), name=name("arguments")),
+            path("<int:job_id>/download/<str:what>/", wrap(self.download), name=name("download")),
+        ]
+
+    def page(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
+        """Show a job; `None` where there is none, which Django's own view then says."""
+        job_id = _number(object_id)
+        if job_id is None or request.method not in {"GET", "HEAD"}:
+            return None
+        seen = closeup.read(self._jobs(request), job_id, payload=may_see_payload(request))
+        if seen is None:
+            return None
+        self._check(request, seen.job)
+        values = self._regions(request, seen).all(clock.now())
+        address = self.address("admin:django_jobs_job_live", job_id)
+        again = f"{address}?newest={values['newest_id']}"
+        fresh = None if seen.is_over else live(again, FAST)
+        return self._show(request, "page", {**values, "live": fresh}, seen.job)
+
+    @method_decorator(login_not_required)
+    @method_decorator(never_cache)
+    @method_decorator(require_safe)
+    def live(self, request: HttpRequest, job_id: int) -> HttpResponse:
+        """Return what changes, for htmx to put into the page; the last time when it has ended."""
+        if not self.site.has_permission(request):
+            return self.to_login(self._home(job_id))
+        seen = closeup.glance(self._jobs(request), job_id, payload=may_see_payload(request))
+        if seen is None:
+            return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+        self._check(request, seen.job)
+        values = self._regions(request, seen).changing(clock.now())
+        values["has_news"] = request.GET.get("newest") != str(values["newest_id"])
+        values["is_over"] = seen.is_over
+        status = STOP if seen.is_over else 200
+        return self.refresh(request, f"{FOLDER}/live.html", values, status=status)
+
+    @method_decorator(require_POST)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
+    def act(self, request: HttpRequest, job_id: int, verb: str) -> HttpResponse:
+        """Do what a button says, then show the page of the job again, or that of the new one."""
+        if verb not in VERBS:
+            raise Http404
+        job = self._jobs(request).filter(pk=job_id).first()
+        needed, do = VERBS[verb]
+        may = self._may(request)
+        if not (may.operate if needed == OPERATE else may.enqueue):
+            raise PermissionDenied
+        if job is not None:
+            self._check(request, job)
+        return self._tell(request, job_id, str(job or f"#{job_id}"), do(job_id, request.POST))
+
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
+    def edit(self, request: HttpRequest, job_id: int) -> HttpResponse:
+        """Ask for other arguments, and retry the job with them."""
+        may = self._may(request)
+        job: Any = self._jobs(request).filter(pk=job_id).first()
+        if not (may.operate and may.payload):
+            raise PermissionDenied
+        if job is None:
+            return self._tell(request, job_id, f"#{job_id}", Told(_("There is no such job.")))
+        self._check(request, job)
+        definition = registry.find(job.name)
+        if definition is None or job.state not in CHANGEABLE:
+            text = _("The arguments of job #%(id)d cannot be changed: it is %(state)s.")
+            state = job.label if definition else _("unknown here")
+            return self._tell(
+                request, job_id, str(job), Told(text % {"id": job_id, "state": state})
+            )
+        form = arguments_form(job, definition, request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid():
+            told = changed_by(form, job)
+            if told is not None:
+                return self._tell(request, job_id, str(job), told)
+        values = {"form": form, "back": self._home(job_id), "signature": form.signature}
+        return self._show(request, "arguments", values, job)
+
+    @method_decorator(require_safe)
+    def download(self, request: HttpRequest, job_id: int, what: str) -> HttpResponse:
+        """Return arguments or a result as a file, masked as on the page."""
+        job: Any = self._jobs(request).filter(pk=job_id).first()
+        if job is None:
+            raise Http404
+        self._check(request, job)
+        if not may_see_payload(request):
+            raise PermissionDenied
+        text = json_text(_value(job, what), indent=2)
+        return HttpResponse(
+            text,
+            content_type="application/json; charset=utf-8",
+            headers={
+                "Content-Disposition": f'attachment; filename="job-{job_id}-{what}.json"',
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
+
+    def _show(
+        self, request: HttpRequest, template: str, values: dict[str, Any], job: Job
+    ) -> HttpResponse:
+        frame = {
+            "frame": "admin/change_form.html",
+            "opts": self._admin.opts,
+            "original": job,
+            "has_view_permission": True,
+            "media": forms.Media(),
+        }
+        title = str(job)
+        return self.show(request, f"{FOLDER}/{template}.html", {**frame, **values}, title=title)
+
+    def _regions(self, request: HttpRequest, seen: closeup.Closeup) -> JobRegions:
+        return JobRegions(seen, self._may(request), Rights(self.site, request), self.address)
+
+    def _may(self, request: HttpRequest) -> May:
+        return May(
+            operate=self._admin.has_operate_permission(request),
+            enqueue=request.user.has_perm("django_jobs.add_job"),
+            payload=may_see_payload(request),
+        )
+
+    def _jobs(self, request: HttpRequest) -> Any:
+        return self._admin.get_queryset(request)
+
+    def _check(self, request: HttpRequest, job: Job) -> None:
+        if not self._admin.has_view_permission(request, job):
+            raise PermissionDenied
+
+    def _home(self, job_id: int) -> str:
+        return self.address("admin:django_jobs_job_change", job_id)
+
+    def _tell(self, request: HttpRequest, job_id: int, what: str, told: Told) -> HttpResponse:
+        """Tell what became of it, write it to the admin's log, and show the page."""
+        if told.log:
+            LogEntry.objects.create(
+                user_id=cast("int", request.user.pk),
+                content_type=ContentType.objects.get_for_model(Job),
+                object_id=str(job_id),
+                object_repr=what[:200],
+                action_flag=CHANGE,
+                change_message=f"{told.log} through the admin",
+            )
+            forget_overview()
+        level = messages.SUCCESS if told.log else messages.WARNING
+        messages.add_message(request, level, told.text)
+        return HttpResponseRedirect(self._home(told.job_id or job_id))
+
+
+def _number(text: str) -> int | None:
+    fits = text.isascii() and text.isdecimal() and len(text) <= LONGEST_ID
+    return int(text) if fits else None
+
+
+def _value(job: Job, what: str) -> Any:
+    """Return what is to be downloaded, with the job's own secrets masked; raises Http404."""
+    if what == "arguments":
+        return payload.arguments(job.name, job.args, job.kwargs)
+    if what == "original" and job.original_args:
+        first = job.original_args
+        return payload.arguments(job.name, first["args"], first["kwargs"])
+    run_id = _number(what.removeprefix("result-")) if what.startswith("result-") else None
+    runs = JobRun.objects.using(get_settings().DATABASE).filter(job=job.pk, pk=run_id or 0)
+    found = runs.filter(result__isnull=False).values_list("result", flat=True).first()
+    if found is None:
+        raise Http404
+    return found

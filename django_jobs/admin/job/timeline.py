@@ -1,0 +1,101 @@
+"""What has happened to a job, in order: enqueued, waited, tried, waited again, ended."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.utils.translation import gettext as _
+
+from django_jobs.admin.job.spans import in_turn, percent
+from django_jobs.admin.job.words import RUNS, look_of
+from django_jobs.closeup import Closeup
+from django_jobs.display import duration
+from django_jobs.states import RunOutcome, State
+
+AFTER = {
+    RunOutcome.RETRIED: "backoff",
+    RunOutcome.TIMED_OUT: "backoff",
+    RunOutcome.SNOOZED: "snoozed",
+}
+
+
+class Part(NamedTuple):
+    """A span of time; `end` is `None` while it goes on. `kind`: of the drawing's stylesheet."""
+
+    kind: str
+    text: str
+    start: datetime
+    end: datetime | None
+    mark: str = ""
+
+
+def timeline(seen: Closeup, now: datetime) -> dict[str, Any]:
+    """Return the parts for a drawing, and the same as rows of a table."""
+    parts = list(_parts(seen, now))
+    spans = [max((part.end or now) - part.start, timedelta()) for part in parts]
+    places = in_turn(spans)
+    return {
+        "rows": [
+            {"at": part.start, "text": part.text, "took": duration(span), "open": part.end is None}
+            for part, span in zip(parts, spans, strict=True)
+        ],
+        "bars": [
+            {
+                "kind": part.kind,
+                "x": percent(place),
+                "width": percent(width),
+                "end": percent(place + width),
+                "mark": part.mark,
+                "title": f"{part.text}: {duration(span)}",
+            }
+            for part, span, (place, width) in zip(parts, spans, places, strict=True)
+        ],
+        "summary": " → ".join(part.text for part in parts),
+        "ended": look_of(seen.job).word if seen.is_over else "",
+        "ended_at": seen.job.finished_at,
+        "earlier": seen.more_runs,
+    }
+
+
+def _parts(seen: Closeup, now: datetime) -> Iterator[Part]:
+    job, runs = seen.job, seen.runs[::-1]
+    at, kind = job.enqueued_at, "wait"
+    if seen.more_runs:
+        at = runs[0].started_at or runs[0].finished_at
+    text = _("enqueued, waited")
+    for run in runs:
+        start = run.started_at or run.finished_at
+        if start > at:
+            yield Part(kind, text, at, start)
+        yield _try(run, start)
+        at = run.finished_at
+        kind = AFTER.get(RunOutcome(run.outcome), "wait")
+        text = _between(kind)
+    yield from _rest(seen, at, kind, text if runs or seen.more_runs else _("enqueued, waits"), now)
+
+
+def _try(run: Any, start: datetime) -> Part:
+    look = RUNS[RunOutcome(run.outcome)]
+    text = _("try %(number)s: %(end)s") % {"number": run.attempt, "end": look.word}
+    return Part(f"run jobs-{look.tone or 'plain'}", text, start, run.finished_at, look.mark)
+
+
+def _between(kind: str) -> str:
+    words = {"backoff": _("waited for the next try"), "snoozed": _("snoozed")}
+    return words.get(kind, _("waited"))
+
+
+def _rest(seen: Closeup, at: datetime, kind: str, text: str, now: datetime) -> Iterator[Part]:
+    """Yield what comes after the last run that has ended."""
+    job = seen.job
+    if seen.is_over:
+        if job.finished_at > at:
+            yield Part(kind, text, at, job.finished_at)
+        return
+    if job.state == State.RUNNING and job.started_at:
+        if job.started_at > at:
+            yield Part(kind, text, at, job.started_at)
+        word = _("try %(number)s: %(end)s") % {"number": job.attempt, "end": look_of(job).word}
+        yield Part("run jobs-now", word, job.started_at, None, look_of(job).mark)
+        return
+    yield Part(f"{kind} jobs-now", text, min(at, now), None, look_of(job).mark)

@@ -1,0 +1,55 @@
+"""The words and shapes for states, ends of runs and steps: never colour alone."""
+
+from typing import NamedTuple
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from django_jobs.models import Job
+from django_jobs.states import RunOutcome, StepState
+
+
+class Look(NamedTuple):
+    """How something is shown: a shape, a word, and a tone (of the stylesheet; "" for none)."""
+
+    mark: str
+    word: str | Promise
+    tone: str = ""
+
+
+STATES = {
+    "scheduled": Look("◔", _("scheduled")),
+    "retrying": Look("▲", _("retrying"), "warning"),
+    "ready": Look("○", _("ready")),
+    "running": Look("●", _("running")),
+    "stopping": Look("■", _("stopping"), "warning"),
+    "waiting": Look("◇", _("waiting")),
+    "successful": Look("✓", _("successful"), "ok"),
+    "failed": Look("✕", _("failed"), "bad"),
+    "cancelled": Look("⊘", _("cancelled"), "warning"),
+}
+
+RUNS = {
+    RunOutcome.SUCCESSFUL: Look("✓", _("successful"), "ok"),
+    RunOutcome.FAILED: Look("✕", _("failed"), "bad"),
+    RunOutcome.RETRIED: Look("✕", _("failed, tried again"), "bad"),
+    RunOutcome.SNOOZED: Look("◔", _("snoozed")),
+    RunOutcome.SUSPENDED: Look("◇", _("suspended")),
+    RunOutcome.CANCELLED: Look("⊘", _("cancelled"), "warning"),
+    RunOutcome.TIMED_OUT: Look("✕", _("timed out"), "bad"),
+    RunOutcome.LOST: Look("✕", _("lost: its worker fell silent"), "bad"),
+    RunOutcome.RELEASED: Look("↺", _("handed back")),
+}
+
+STEPS = {
+    StepState.DONE: Look("✓", _("done"), "ok"),
+    StepState.FAILED: Look("✕", _("failed"), "bad"),
+    StepState.RETRYING: Look("▲", _("retrying"), "warning"),
+    StepState.SLEEPING: Look("◔", _("sleeping")),
+    StepState.WAITING: Look("◇", _("waiting")),
+}
+
+
+def look_of(job: Job) -> Look:
+    """Return how the state of a job is shown."""
+    return STATES[job.label]
