@@ -75,6 +75,9 @@ class Job(models.Model):
         max_length=64, default="", db_default="", help_text="Code version that enqueued it."
     )
     metadata = models.JSONField(null=True, help_text="Free data that travels with it.")
+    about = models.CharField(
+        max_length=255, null=True, help_text="The row it is about: app.model:key."
+    )
 
     class Meta:
         db_table = "django_jobs_job"
@@ -120,6 +123,11 @@ class Job(models.Model):
                 fields=["fingerprint", "finished_at"],
                 condition=Q(state=State.FAILED),
                 name="django_jobs_job_failed_alike",
+            ),
+            models.Index(
+                fields=["about", "id"],
+                condition=Q(about__isnull=False),
+                name="django_jobs_job_about",
             ),
         ]
 
