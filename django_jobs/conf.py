@@ -65,6 +65,12 @@ class Settings:
     ADMIN_HEALTH_TOKEN: str = _meaning(
         "whoever sends it as a bearer token may read health.json; empty: nobody", ""
     )
+    PROGRESS_REFRESH: float = _meaning(
+        "seconds between two looks of a page with job_progress; 0: only by hand", 2.0, low=0
+    )
+    PROGRESS_MAX_AGE: float = _meaning(
+        "how long a page with job_progress may go on looking", 86_400.0, low=1
+    )
     WARN_NO_WORKER: float = _meaning("age of the newest sign of a worker that is suspicious", 60.0)
 
     @property
