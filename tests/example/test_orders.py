@@ -69,6 +69,12 @@ def test_the_job_that_follows_an_order_is_about_it(order):
     assert job.short_name == "follow_order"
 
 
+def test_the_page_of_an_order_in_the_admin_shows_its_job(admin_client, order):
+    address = reverse("admin:shop_order_change", args=[order.pk])
+    shown = admin_client.get(address).content.decode().partition('id="jobs-panel"')[2]
+    assert f"follow_order #{Job.objects.get().pk}" in shown
+
+
 def test_an_order_that_waits_holds_nothing(order, provider):
     run_jobs(raise_errors=True)
     job = Job.objects.get()
