@@ -54,7 +54,9 @@ class Settings:
     RETENTION_TICKS: float = _meaning("days that the history of schedules is kept", 30.0, low=1)
     RETENTION_EVENTS: float = _meaning("days that events are kept", 7.0, low=1)
     SCHEDULES_ENABLED: bool = _meaning("False: no schedule enqueues anything", True)
-    LISTEN: bool = _meaning("wake workers by LISTEN/NOTIFY (PostgreSQL)", True)
+    LISTEN: bool = _meaning(
+        "wake workers at once: LISTEN on PostgreSQL, a look for commits on SQLite", True
+    )
     POOLED: bool = _meaning("a transaction pooler such as PgBouncer is in between", False)
     LOG_JOBS: str = _meaning('"folded" (above 200 jobs a second) or "all"', "folded")
     ADMIN_AUTO: bool = _meaning("the admin's dashboard appears by itself", True)

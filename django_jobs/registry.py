@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django_jobs.exceptions import JobNotFound
-from django_jobs.subscriptions import ENDS, FAILED, JOB, Trigger
+from django_jobs.subscriptions import FAILED, Trigger
 
 if TYPE_CHECKING:
     from django_jobs.definitions import JobDefinition
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _definitions: dict[str, "Definition"] = {}
 _aliases: dict[str, str] = {}
 _doubles: list[tuple[str, str, str]] = []
+_generation = 0
 
 
 def register(definition: "Definition") -> None:
@@ -29,6 +30,7 @@ def register(definition: "Definition") -> None:
     _definitions[definition.name] = definition
     for alias in definition.aliases:
         _aliases[alias] = definition.name
+    _change()
 
 
 def unregister(name: str) -> None:
@@ -36,6 +38,7 @@ def unregister(name: str) -> None:
     definition = _definitions.pop(name, None)
     for alias in definition.aliases if definition else ():
         _aliases.pop(alias, None)
+    _change()
 
 
 def find(name: str) -> "Definition | None":
@@ -82,14 +85,9 @@ def listeners() -> Iterator[tuple[Trigger, "Definition"]]:
                 yield Trigger(FAILED, (("job", name),)), target
 
 
-def heard() -> frozenset[str]:
-    """Return whose ends somebody listens to: "FAILED shop.jobs.send", "FAILED *" for all jobs."""
-    found = set()
-    for trigger, _ in listeners():
-        jobs = [value for path, value in trigger.match if path == "job"] or ["*"]
-        ends = [end.removeprefix(JOB).upper() for end in ENDS if trigger.hears(end)]
-        found |= {f"{end} {job}" for end in ends for job in jobs}
-    return frozenset(found)
+def generation() -> int:
+    """Return a number that is another one after each change of what is registered."""
+    return _generation
 
 
 def doubles() -> list[tuple[str, str, str]]:
@@ -101,6 +99,11 @@ def nearest(name: str, names: Iterator[str] | list[str]) -> str | None:
     """Return the one of `names` that `name` was most likely meant to be."""
     matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+def _change() -> None:
+    global _generation  # noqa: PLW0603 - the registry is global, and this is its age
+    _generation += 1
 
 
 def _did_you_mean(name: str) -> str:

@@ -175,6 +175,11 @@ class Match:
         return cls(fields, _digest(values))
 
 
+def is_system(name: str) -> bool:
+    """Say whether events of that name, or pattern, are our own."""
+    return name.startswith(SYSTEM)
+
+
 def look_up(data: Any, path: str) -> tuple[Any, bool]:
     """Return what stands under `path` in `data`, and whether anything does."""
     if isinstance(data, Mapping) and path in data:

@@ -172,7 +172,12 @@ class Report:
 
 
 class Listener(ABC):
-    """Hears that jobs were enqueued. A hint only: losing one costs latency, never a job."""
+    """Hears that jobs were enqueued. A hint only: losing one costs latency, never a job.
+
+    `tells_of_stops`: whether it hears, too, that running jobs were asked to stop.
+    """
+
+    tells_of_stops = True
 
     @abstractmethod
     def wait(self, timeout: float) -> set[str]:
@@ -195,6 +200,9 @@ class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs):
 
     EVENTS = "!events"
     """What `notify` and `promote` say when there are events to be handed out."""
+
+    WRITTEN = "!written"
+    """What a listener says that hears of every commit, and not what it was about."""
 
     ANY_QUEUE = "*"
     """What `notify` says when every worker should look, whatever queues it serves."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django_jobs.engines.batches import Below
+from django_jobs.listeners import Listener
 from django_jobs.states import State
 from django_jobs.subscriptions import Match
 
@@ -45,7 +46,10 @@ class WaitFor(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """An event that is to be handed out. `job_id`: the job that ended, in our own events."""
+    """An event that is to be handed out.
+
+    In our own events, `job_id`: the job that ended; `listeners`: what is to be started for it.
+    """
 
     id: int
     name: str
@@ -53,6 +57,7 @@ class Pending(NamedTuple):
     sent_at: datetime
     job_id: int | None = None
     is_heard: bool = True
+    listeners: tuple[Listener, ...] = ()
 
 
 class Delivery(NamedTuple):
@@ -173,7 +178,7 @@ class EventVerbs(ABC):
 
     @abstractmethod
     def put_away(self, pending: Collection[int], now: datetime | None = None) -> None:
-        """Note that events are handed out; delete those of ours that started and woke nothing."""
+        """Note that events are handed out; delete those of ours of which nothing came."""
 
     @abstractmethod
     def give_up(self, event_id: int, problem: str, now: datetime | None = None) -> None:

@@ -8,22 +8,18 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from django.db import InterfaceError, OperationalError
 
-from django_jobs import clock, registry
+from django_jobs import clock
 from django_jobs.announcements import hurry
 from django_jobs.batches import repair, settle
-from django_jobs.display import masked_arguments
-from django_jobs.engines.base import Engine, NewJob
+from django_jobs.engines.base import Engine
 from django_jobs.engines.events import Delivery, End, Pending, Woken
-from django_jobs.enqueueing import insert
-from django_jobs.events.sending import ids_of, jobs_for
-from django_jobs.exceptions import ArgumentsTooLarge
+from django_jobs.events.starting import Starter
 from django_jobs.serializers import dump_result
 from django_jobs.states import FINAL, State
-from django_jobs.subscriptions import JOB, SYSTEM, Event, Trigger
+from django_jobs.subscriptions import JOB, Event
 
 logger = logging.getLogger("django_jobs")
 
@@ -40,11 +36,15 @@ WITHOUT_LIMIT = 2**62
 
 @dataclass(frozen=True, slots=True)
 class HandedOut:
-    """What one turn did: queues with work, events taken, and whether to look again at once."""
+    """What one turn did: queues with work, events taken, and whether to look again at once.
+
+    `moved`: whether anything came of it; events can be all left to others.
+    """
 
     queues: frozenset[str] = frozenset()
     count: int = 0
     more: bool = False
+    moved: bool = False
 
 
 class Relay:
@@ -54,6 +54,7 @@ class Relay:
     """
 
     def __init__(self) -> None:
+        self._starter = Starter()
         self._after = 0
         self._member = 0
 
@@ -82,13 +83,13 @@ class Relay:
 
     def _one_by_one(self, engine: Engine) -> HandedOut:
         queues: set[str] = set()
-        turns, more = 0, True
+        turns, more, moved = 0, True, False
         while more and turns < PAGE:
             with engine.undoable():
                 done = self._turn(engine, 1, self._hand_out_or_give_up)
             queues |= done.queues
-            turns, more = turns + 1, done.more
-        return HandedOut(frozenset(queues), turns, more)
+            turns, more, moved = turns + 1, done.more, moved or done.moved
+        return HandedOut(frozenset(queues), turns, more, moved)
 
     def _turn(
         self, engine: Engine, limit: int, hand_out: Callable[[Engine, list[Pending]], Woken]
@@ -102,8 +103,8 @@ class Relay:
         if not (woken.ended and len(woken.done) < len(events)):  # else there are more waits
             self._after = events[-1].id if full else 0
         # Whatever was done may have made the next event: the end of a child that was cancelled.
-        more = full or bool(woken.done or woken.ended)
-        return HandedOut(woken.queues, len(events), more)
+        moved = bool(woken.done or woken.ended)
+        return HandedOut(woken.queues, len(events), full or moved, moved)
 
     def _hand_out_or_give_up(self, engine: Engine, events: list[Pending]) -> Woken:
         """Hand out one event; if that fails, say so, while nobody else can have the event."""
@@ -123,7 +124,7 @@ class Relay:
     def _hand_out(self, engine: Engine, events: list[Pending]) -> Woken:
         now = clock.now_or_none()
         ends = engine.ends_of([event.job_id for event in events if event.job_id])
-        queues = self._start_listeners(engine, events, ends)
+        started = self._starter.start(engine, events, ends, engine.at(now))
         below = engine.cancel_below(
             [job_id for job_id, end in ends.items() if end.state is State.CANCELLED], now
         )
@@ -132,34 +133,15 @@ class Relay:
         settled = settle(engine, _states(events, ends), ends, now)
         woken = engine.wake([_delivery(event, ends) for event in events], now)
         busy = below.left | settled.busy
-        held_up = {event.id for event in events if event.job_id in busy}
+        held_up = started.left | {event.id for event in events if event.job_id in busy}
         engine.put_away(woken.done - held_up, now)
         if woken.asked_to_stop:
             hurry(engine.connection)
         return woken._replace(
-            queues=woken.queues | queues | below.queues | settled.queues,
+            queues=woken.queues | started.queues | below.queues | settled.queues,
             done=woken.done - held_up,
             ended=woken.ended + len(below.queues) + settled.told,
         )
-
-    def _start_listeners(
-        self, engine: Engine, events: Iterable[Pending], ends: dict[int, End]
-    ) -> set[str]:
-        """Start what listens to the ends of jobs; what listens to others' events runs already."""
-        triggers = list(registry.listeners())
-        nosy = {definition.name for trigger, definition in triggers if _is_system(trigger.pattern)}
-        queues: set[str] = set()
-        for event in events:
-            if event.is_heard:
-                continue
-            end = ends.get(event.job_id or 0)
-            # A job that hears of the ends of all others would, failing, start itself for ever.
-            fit = [pair for pair in triggers if end and _may_hear(pair[0], end.name in nosy)]
-            jobs = _jobs_after(event, end, fit) if end and fit else []
-            if jobs:
-                engine.note_started(event.id, ids_of(insert(engine, jobs)))
-                queues |= {job.queue for job in jobs}
-        return queues
 
 
 def _states(events: Iterable[Pending], ends: dict[int, End]) -> dict[int, State]:
@@ -171,40 +153,6 @@ def _states(events: Iterable[Pending], ends: dict[int, End]) -> dict[int, State]
             told = State(event.name.removeprefix(JOB).upper())
             states[event.job_id] = end.state if end else told  # of a deleted job
     return {job_id: state for job_id, state in states.items() if state in FINAL}
-
-
-def _jobs_after(event: Pending, end: End, triggers: list[tuple[Trigger, Any]]) -> list[NewJob]:
-    try:
-        return jobs_for(_system_event(event, end), triggers)
-    except ArgumentsTooLarge:  # the job's own arguments, which it can look up by its id
-        return jobs_for(_system_event(event, end._replace(args=None, kwargs=None)), triggers)
-
-
-def _is_system(pattern: str) -> bool:
-    return pattern.startswith(SYSTEM)
-
-
-def _may_hear(trigger: Trigger, of_a_listener: bool) -> bool:  # noqa: FBT001 - private
-    named = any(path == "job" for path, _ in trigger.match)
-    return _is_system(trigger.pattern) and (named or not of_a_listener)
-
-
-def _system_event(event: Pending, end: End) -> Event:
-    args, kwargs = end.args, end.kwargs
-    if args is not None:
-        args, kwargs = masked_arguments(end.name, args, kwargs)
-    data = {
-        "job_id": end.job_id,
-        "job": end.name,
-        "queue": end.queue,
-        "state": end.state.value,
-        "attempt": end.attempt,
-        "args": args,
-        "kwargs": kwargs,
-        "error_type": end.error_type,
-        "error": end.error,
-    }
-    return Event(event.name, data, event.id, event.sent_at)
 
 
 def _delivery(event: Pending, ends: dict[int, End]) -> Delivery:

@@ -32,7 +32,7 @@ class Service(ABC):
         self._due_at = 0.0
 
     def hear(self, word: str) -> None:
-        """Hear a word that workers tell each other (`Engine.EVENTS`); most do not care."""
+        """Hear a word that workers tell each other (`Engine.EVENTS`) or hear (`Engine.WRITTEN`)."""
         del word
 
     @abstractmethod

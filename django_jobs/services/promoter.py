@@ -20,6 +20,11 @@ class Promoter(Service):
         super().__init__()
         self._on_events = on_events
 
+    def hear(self, word: str) -> None:
+        """Look at once when somebody has written: there may be events."""
+        if word == Engine.WRITTEN:
+            self.hurry()
+
     def run(self, engine: Engine) -> set[str]:
         """Promote page after page of due jobs, but leave the housekeeper time for the leases."""
         found: set[str] = set()

@@ -33,14 +33,14 @@ class Relayer(Service):
         """Hand out page after page, but leave the housekeeper time for the leases."""
         queues: set[str] = set()
         self._repair(engine)
-        turns, more = 0, True
+        turns, more, moved = 0, True, False
         while more and turns < PAGES:
             done = self._relay.run(engine)
             queues |= done.queues
-            turns, more = turns + 1, done.more
-        if more:
+            turns, more, moved = turns + 1, done.more, moved or done.moved
+        if more and moved:  # else all are left to others: the promoter sees them, in its time
             self.hurry()
-        elif turns > 1:
+        elif moved and turns > 1:
             # The next one may come before anybody may say so again.
             self._due_at = clock.monotonic() + 2 * PAUSE
         return queues

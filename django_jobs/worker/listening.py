@@ -1,4 +1,4 @@
-"""The thread that hears of new jobs, where the database can tell (LISTEN on PostgreSQL).
+"""The thread that hears of new jobs: by LISTEN on PostgreSQL, by looking for commits on SQLite.
 
 It shortens waits and nothing else. At its start it notifies itself; when it does not hear
 that within a second, the worker polls and says so in one line.
@@ -25,10 +25,14 @@ PAUSE = 1.0
 
 
 class Ear:
-    """Listens in a thread of its own; `hears` says whether that works at present."""
+    """Listens in a thread of its own; `hears` says whether that works at present.
+
+    `hears_of_stops`: whether it would hear, too, that jobs were asked to stop.
+    """
 
     def __init__(self, name: str, on_heard: Callable[[set[str]], None]) -> None:
         self.hears = False
+        self.hears_of_stops = False
         self._echo = f"{ECHO}{name}"
         self._on_heard = on_heard
         self._stopping = threading.Event()
@@ -58,7 +62,7 @@ class Ear:
             except NO_ANSWER as error:
                 logger.debug("The listener's connection is broken: %s", error)
             finally:
-                self.hears = False
+                self.hears = self.hears_of_stops = False
                 if listener is not None:
                     listener.close()
                 connections.close_all()
@@ -85,7 +89,7 @@ class Ear:
             heard = listener.wait(0.2)
             self._pass_on(heard)
             if self._echo in heard:
-                self.hears = True
+                self.hears, self.hears_of_stops = True, listener.tells_of_stops
                 return True
         if not self._said and not self._stopping.is_set():
             self._said = True

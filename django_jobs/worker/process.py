@@ -197,8 +197,8 @@ class WorkerProcess:
     def _heard(self, queues: set[str]) -> None:
         if Engine.STOP_ASKED in queues:
             self._housekeeper.hurry()
-        if Engine.EVENTS in queues:
-            self._housekeeper.hear(Engine.EVENTS)
+        for word in queues & {Engine.EVENTS, Engine.WRITTEN}:
+            self._housekeeper.hear(word)
         served = self.options.queues
         if (
             not queues
@@ -209,7 +209,7 @@ class WorkerProcess:
 
     def _look_around(self) -> None:
         self._coordinator.rhythm.listening = self._ear.hears
-        self._housekeeper.listening = self._ear.hears
+        self._housekeeper.listening = self._ear.hears_of_stops
         if self._orphaned() and not self._stop_count:
             logger.warning("The supervisor of %s is gone; it stops.", self.name)
             self.request_stop()

@@ -7,14 +7,16 @@ FIRST_IDLE = 0.02
 LAST_IDLE = 0.5
 LOOKS_AFTER_WAKING = 2
 LOOKS_UNTIL_QUIET = 10
-"""After so many looks in vain a listening worker looks half as often: idle ones add up."""
+POLLS_UNTIL_QUIET = 120
+"""After so many looks in vain, listening or polling, a worker looks less often: idle ones add up."""
 
 
 class Rhythm:
     """The instants at which a worker looks for jobs, by the monotonic clock.
 
     With a listener an idle worker looks every `poll_interval` seconds, after ten looks in vain
-    every two of them, as a net under lost wake-ups; without one every 20 ms, doubling to 500 ms (or to `poll_interval`, if shorter).
+    every two of them, as a net under lost wake-ups. Without one it looks every 20 ms, doubling to
+    500 ms (or to `poll_interval`, if shorter), and after a minute in vain every two `poll_interval`.
     After a wake-up it looks every 50 ms until it has found nothing twice. `backlogged` says
     that the last look found all that it asked for.
     """
@@ -66,5 +68,7 @@ class Rhythm:
         if self.listening:
             quiet = self._empty_looks >= LOOKS_UNTIL_QUIET
             return self._poll_interval * (2 if quiet else 1)
+        if self._empty_looks >= POLLS_UNTIL_QUIET:
+            return self._poll_interval * 2
         doubled = FIRST_IDLE * 2.0 ** min(self._empty_looks - 1, 16)
         return float(min(doubled, LAST_IDLE, self._poll_interval))

@@ -1,5 +1,6 @@
 """Events, waits and invoked jobs while senders race and workers are killed: nobody waits in vain."""
 
+import importlib
 import random
 import threading
 import time
@@ -8,10 +9,11 @@ from collections import Counter
 import pytest
 from django.db import connections, transaction
 
-from django_jobs import enqueue_many, send_event
+from django_jobs import enqueue_many, operations, registry, send_event
 from django_jobs.models import Event, Job, JobRun, JobStep, Wait
 from django_jobs.states import RunOutcome, State, StepState
 from tests.crash.conditions import say, seconds_since, until
+from tests.crash.conftest import PROFILE
 from tests.crash.invariants import drained, unfinished
 from tests.crash.jobs import ask_all, await_word, count_on, overhear
 from tests.crash.processes import kill
@@ -21,6 +23,16 @@ SENDERS = 8
 PARENTS = 20
 CHILDREN = 5
 KILLS = 5
+ENDS = 300
+
+
+@pytest.fixture
+def newer():
+    """Let this process, which sends and cancels, have the newer code; workers have the older."""
+    module = importlib.import_module("tests.crash.newer")
+    registry.register(module.mourn)
+    yield
+    registry.unregister(module.mourn.name)
 
 
 @pytest.mark.parametrize("kills", [0, KILLS])
@@ -88,6 +100,20 @@ def test_a_burst_ends_when_no_event_is_left_to_hand_out(workers, ledger, process
     assert workers("--burst", "--processes", processes).exit_code() == 0
     assert drained(), unfinished()
     _check_nothing_waits()
+
+
+def test_older_workers_lose_no_listener_to_an_end(workers, ledger, profile, newer):
+    """They hand ends out as well, and do not know the job that is to be started."""
+    older = [workers("--queues", "older").ready() for _ in range(2)]
+    ids = [handle.id for handle in enqueue_many(count_on.using(queue="newer"), [(0, 0)] * ENDS)]
+    operations.cancel(ids)
+    until(lambda: any("which this worker does not know" in each.text() for each in older))
+    assert not ledger.begins()
+    profile(AUTODISCOVER=[*PROFILE["AUTODISCOVER"], "crash.newer"])
+    workers("--queues", "default").ready()
+    until(lambda: len(ledger.ends()) >= ENDS, within=60.0, what=unfinished)
+    _check_nothing_waits()
+    assert sorted(end.job_id for end in ledger.ends()) == sorted(ids)
 
 
 def _send_all(numbers, senders=SENDERS):

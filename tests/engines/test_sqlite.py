@@ -5,6 +5,7 @@ from django.db import connection, connections, transaction
 from django.db.utils import OperationalError
 
 from django_jobs.engines import own_engine
+from django_jobs.engines.base import Engine
 from django_jobs.engines.sqlite import SQLiteEngine
 from tests.engines.rivals import Rival
 from tests.engines.scenes import Scene
@@ -94,7 +95,50 @@ def test_a_worker_s_own_connection_is_set_right_whatever_the_project_says(monkey
         connections["default"] = before
 
 
-def test_there_is_nothing_to_listen_to(db):
-    engine = SQLiteEngine(connection)
-    engine.notify(["default"])
-    assert engine.listener() is None
+@pytest.fixture
+def listener(transactional_db):
+    """Return a listener."""
+    heard = SQLiteEngine(connection).listener()
+    yield heard
+    heard.close()
+
+
+WRITTEN = {Engine.ANY_QUEUE, Engine.WRITTEN}
+
+
+def test_a_listener_hears_every_commit_and_not_what_it_was_about(listener):
+    assert listener.wait(0.01) == set()
+    Scene(SQLiteEngine(connection)).enqueue(1)
+    assert listener.wait(5) == WRITTEN
+    assert listener.wait(0.1) == set()
+
+
+def test_a_listener_does_not_hear_what_is_not_committed_yet(listener):
+    with transaction.atomic():
+        Scene(SQLiteEngine(connection)).enqueue(1)
+        assert listener.wait(0.1) == set()
+    assert listener.wait(5) == WRITTEN
+
+
+def test_a_listener_hears_what_it_says_itself(listener):
+    listener.say("echo")
+    assert listener.wait(0.01) == {"echo"}
+    assert listener.wait(0.01) == set()
+
+
+def test_looks_in_vain_are_no_commits(listener):
+    scene = Scene(SQLiteEngine(connection))
+    assert scene.claim() == []
+    assert scene.engine.promote(10) == set()
+    assert scene.engine.take_events(10) == []
+    assert listener.wait(0.1) == set()
+
+
+def test_without_listen_nobody_listens(settings, db):
+    settings.DJANGO_JOBS = {**settings.DJANGO_JOBS, "LISTEN": False}
+    assert SQLiteEngine(connection).listener() is None
+
+
+def test_a_database_in_memory_cannot_be_listened_to(monkeypatch, db):
+    monkeypatch.setattr(connection, "is_in_memory_db", lambda: True)
+    assert SQLiteEngine(connection).listener() is None

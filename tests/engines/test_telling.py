@@ -1,8 +1,10 @@
 """The ends of jobs: every verb that ends a watched one, or one that is heard, tells of it, once."""
 
+import json
+
 import pytest
 
-from django_jobs import registry
+from django_jobs import listeners
 from django_jobs.engines.base import Finish, Hold
 from django_jobs.models import Event
 from django_jobs.states import RunOutcome, State
@@ -26,9 +28,13 @@ NAME = "tests.jobs.nothing"
 @pytest.fixture
 def heard(monkeypatch):
     """Return how to let somebody listen to ends: "FAILED *"."""
-    names = set()
-    monkeypatch.setattr(registry, "heard", lambda: frozenset(names))
-    return lambda *more: names.update(more)
+    found = {}
+    monkeypatch.setattr(listeners, "heard", lambda: found)
+    return lambda *words: found.update({word: _data(word) for word in words})
+
+
+def _data(word):
+    return json.dumps({"listeners": [[f"tests.hears: {word}", [["queue", 'ma"il\\']]]]})
 
 
 def ends():
@@ -82,6 +88,23 @@ def test_finish_tells_of_ends_that_somebody_listens_to(engine, scene, heard, wor
     finishes = [Finish(good, SUCCESS, 1.0), Finish(bad, FAILURE, 1.0)]
     assert engine.finish(finishes, "w1", LATER).told is bool(expected)
     assert sorted(ends()) == sorted(expected)
+
+
+def test_an_end_says_who_listens_to_it(engine, scene, heard):
+    heard(f"FAILED {NAME}", "FAILED *", "SUCCESSFUL *")
+    heard_by_name, by_all = scene.run(2)
+    unheard = scene.run_one(watched=True)
+    finishes = [Finish(heard_by_name, FAILURE, 1.0), Finish(by_all, SUCCESS, 1.0)]
+    engine.finish(finishes, "w1", LATER)
+    engine.ask_to_stop([unheard.job_id], NOON)
+    scene.finish(unheard, end=RETRY)
+    found = {event.job_id: event.listeners for event in engine.take_events(10)}
+    match = (("queue", 'ma"il\\'),)
+    assert found == {
+        heard_by_name.job_id: ((f"tests.hears: FAILED {NAME}", match),),
+        by_all.job_id: (("tests.hears: SUCCESSFUL *", match),),
+        unheard.job_id: (),
+    }
 
 
 def test_an_end_that_is_both_watched_and_heard_is_told_once(engine, scene, heard):

@@ -200,7 +200,7 @@ def test_what_cannot_be_handed_out_is_said_and_holds_up_nothing_else(caplog, wai
     run_jobs()
     row = EventRow.objects.get(name="django_jobs/job.failed")
     assert "could not be handed out: AttributeError" in row.summary
-    assert json.loads(row.data) == {}
+    assert json.loads(row.data) == {"listeners": [["tests.odd", []]]}
     assert "is not handed out" in caplog.text
     send_event("order/paid")
     assert run_jobs() == [RunOutcome.SUCCESSFUL]

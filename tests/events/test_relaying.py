@@ -10,6 +10,7 @@ from django_jobs import JobContext, State, operations, send_event
 from django_jobs.definitions import job
 from django_jobs.engines import get_engine
 from django_jobs.events import Relay, relaying
+from django_jobs.events.starting import Starter
 from django_jobs.models import Event as EventRow
 from django_jobs.models import Job, JobStep
 from django_jobs.testing import run_jobs
@@ -42,15 +43,14 @@ def waiting():
 def poison(monkeypatch):
     """Return how to let an event be one that nobody can hand out."""
     bad = set()
-    start = relaying.Relay._start_listeners
+    start = Starter.start
 
-    def start_listeners(self, engine, events, ends):
-        events = list(events)
+    def start_or_raise(self, engine, events, *more):
         if found := bad & {event.id for event in events}:
             raise ValueError(f"poison {found}")
-        return start(self, engine, events, ends)
+        return start(self, engine, events, *more)
 
-    monkeypatch.setattr(relaying.Relay, "_start_listeners", start_listeners)
+    monkeypatch.setattr(Starter, "start", start_or_raise)
     return bad.add
 
 

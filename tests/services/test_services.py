@@ -6,6 +6,7 @@ import pytest
 
 from django_jobs import clock
 from django_jobs.engines import get_engine
+from django_jobs.engines.base import Engine
 from django_jobs.engines.events import NewEvent
 from django_jobs.models import Batch, Claim, Event, EventKey, Job, JobRun, Tick, Worker
 from django_jobs.services import (
@@ -210,3 +211,12 @@ def test_history_of_schedules_is_pruned_as_fast_as_it_comes(engine, frozen_clock
     frozen_clock.advance(timedelta(days=11))
     service.attend(engine)
     assert Tick.objects.count() == 1
+
+
+def test_the_promoter_looks_at_once_when_somebody_has_written(engine):
+    promoter = Promoter(lambda: None)
+    promoter.attend(engine)
+    promoter.hear(Engine.EVENTS)
+    assert not promoter.due
+    promoter.hear(Engine.WRITTEN)
+    assert promoter.due

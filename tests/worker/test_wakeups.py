@@ -36,6 +36,14 @@ def test_a_polling_worker_never_waits_longer_than_the_poll_interval(frozen_clock
     assert waits(Rhythm(poll_interval=0.05), frozen_clock, 4) == [0.02, 0.04, 0.05, 0.05]
 
 
+def test_a_polling_worker_that_found_nothing_for_a_minute_looks_every_two_intervals(
+    rhythm, frozen_clock
+):
+    assert waits(rhythm, frozen_clock, 121)[-3:] == [0.5, 2.0, 2.0]
+    rhythm.found(1, 10)
+    assert rhythm.wait == pytest.approx(0.02)
+
+
 def test_a_listening_worker_falls_back_to_the_poll_interval_after_two_looks(rhythm, frozen_clock):
     rhythm.listening = True
     assert waits(rhythm, frozen_clock, 4) == [0.05, 1.0, 1.0, 1.0]
@@ -69,7 +77,7 @@ def test_a_wake_up_is_followed_by_quick_looks(rhythm, frozen_clock):
 
 
 def test_hours_of_silence_do_not_overflow(rhythm, frozen_clock):
-    assert waits(rhythm, frozen_clock, 2000)[-1] == 0.5
+    assert waits(rhythm, frozen_clock, 2000)[-1] == 2.0
 
 
 def test_a_look_that_finds_all_it_asked_for_means_a_backlog():

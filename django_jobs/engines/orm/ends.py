@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from django_jobs import registry
+from django_jobs import listeners
 from django_jobs.engines.orm.rows import Rows
 from django_jobs.models import Event
 from django_jobs.states import FINAL, State
@@ -25,16 +25,12 @@ class Ends(Rows):
 
     def tell_ends(self, jobs: Iterable[Ended], now: datetime) -> bool:
         """Write the events of those that anybody cares for; return whether there are any."""
-        heard = registry.heard()
+        ends = [(job, listeners.told(job.state, job.name)) for job in jobs if job.state in FINAL]
         told = [
-            Event(name=f"{JOB}{job.state.lower()}", job_id=job.job_id, sent_at=now)
-            for job in jobs
-            if job.state in FINAL and (job.watched or (heard and _is_heard(job, heard)))
+            Event(name=f"{JOB}{job.state.lower()}", data=data, job_id=job.job_id, sent_at=now)
+            for job, data in ends
+            if job.watched or data != listeners.NOBODY
         ]
         if told:
             Event.objects.using(self.alias).bulk_create(told)
         return bool(told)
-
-
-def _is_heard(job: Ended, heard: frozenset[str]) -> bool:
-    return f"{job.state} {job.name}" in heard or f"{job.state} *" in heard

@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from django_jobs.engines.events import End, NewEvent, Pending, Sent, WaitFor
 from django_jobs.engines.orm.rows import Rows
+from django_jobs.listeners import listeners_in
 from django_jobs.models import Event, EventKey, Job, JobRun, Wait
 from django_jobs.serializers import dump_result, load
 from django_jobs.states import FINAL, State
@@ -133,9 +134,9 @@ class Eventing(Rows):
         return {job.pk: _end(job, newest.get(job.pk)) for job in jobs}
 
     def put_away(self, pending: Collection[int], now: datetime | None = None) -> None:
-        """Note that events are handed out; delete those of ours that started and woke nothing."""
+        """Note that events are handed out; delete those of ours of which nothing came."""
         rows = Event.objects.using(self.alias).filter(pk__in=pending)
-        rows.filter(job_id__isnull=False, started=[], woken=0).delete()
+        rows.filter(job_id__isnull=False, started=[], woken=0, problem="").delete()
         rows.update(handed_out_at=self.at(now))
 
     def give_up(self, event_id: int, problem: str, now: datetime | None = None) -> None:
@@ -184,8 +185,11 @@ class Eventing(Rows):
 
 def pending(row: Event) -> Pending:
     """Return an event as it is handed out; one of ours is found by the job that has ended."""
-    data = {"job_id": row.job_id} if row.job_id is not None else load(row.data)
-    return Pending(row.pk, row.name, data, row.sent_at, row.job_id, row.is_heard)
+    if row.job_id is None:
+        return Pending(row.pk, row.name, load(row.data), row.sent_at, None, row.is_heard)
+    told = listeners_in(row.data)
+    data = {"job_id": row.job_id}
+    return Pending(row.pk, row.name, data, row.sent_at, row.job_id, row.is_heard, told)
 
 
 def name_for(event: Pending) -> str:

@@ -18,12 +18,16 @@ class Rescuing(Ends):
     def promote(self, limit: int, now: datetime | None = None) -> set[str]:
         """Make due jobs READY; they keep `run_at` as their place in line."""
         due = Q(state__in=[State.SCHEDULED, State.WAITING], run_at__lte=self.at(now))
-        with self.transaction():
-            locked = self.free(self.jobs.filter(due).order_by("run_at"))
-            rows = dict(locked.values_list("pk", "queue")[:limit])
-            self.jobs.filter(due, pk__in=list(rows)).update(state=State.READY, waiting_for=None)
-            pending = Event.objects.using(self.alias).filter(handed_out_at=None).exists()
-        return {*rows.values(), *([self.EVENTS] if pending else [])}
+        queues: set[str] = set()
+        if self.jobs.filter(due).exists():  # a look in vain takes no lock
+            with self.transaction():
+                locked = self.free(self.jobs.filter(due).order_by("run_at"))
+                rows = dict(locked.values_list("pk", "queue")[:limit])
+                self.jobs.filter(due, pk__in=list(rows)).update(state=State.READY, waiting_for=None)
+                queues |= set(rows.values())
+        if Event.objects.using(self.alias).filter(handed_out_at=None).exists():
+            queues.add(self.EVENTS)
+        return queues
 
     def rescue(self, limit: int, now: datetime | None = None) -> list[Rescued]:
         """Take the jobs of expired claims, page by page, each page in its own transaction."""

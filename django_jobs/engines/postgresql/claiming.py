@@ -223,7 +223,7 @@ class Claiming(Session):
             "claims": numbers(hold.claim_id for hold in ordered),
             "delay": delay,
             "unknown": unknown,
-            "heard": heard(),
+            **heard(),
             "now": now,
         }
         rows = self.patient_rows(self.RELEASE if patient else None, self.RELEASE_SKIPPING, params)

@@ -1,17 +1,21 @@
 """The same in SQL: a part of each statement that can end a job, so that it stays one statement."""
 
-from django_jobs import registry
+from django_jobs import listeners
 from django_jobs.engines.postgresql.literals import texts
 
 TOLD = """told AS (
             INSERT INTO django_jobs_event (
                 name, data, sent_at, job_id, is_repeated, is_heard, started, woken, problem)
-            SELECT 'django_jobs/job.' || lower(state), '{{}}',
+            SELECT 'django_jobs/job.' || lower(state), coalesce(listeners, '{{}}'),
                 coalesce(%(now)s::timestamptz, statement_timestamp()), id, false, false, '[]', 0, ''
-            FROM {ended}
-            WHERE state IN ('SUCCESSFUL', 'FAILED', 'CANCELLED') AND (watched
-                OR state || ' ' || name = ANY(%(heard)s::text[])
-                OR state || ' *' = ANY(%(heard)s::text[]))
+            FROM (
+                SELECT id, state, watched, (%(listeners)s::text[])[coalesce(
+                    array_position(%(heard)s::text[], state || ' ' || name),
+                    array_position(%(heard)s::text[], state || ' *'))] AS listeners
+                FROM {ended}
+                WHERE state IN ('SUCCESSFUL', 'FAILED', 'CANCELLED')
+            ) AS ends
+            WHERE watched OR listeners <> '{{}}'
             RETURNING id
         )"""
 
@@ -24,6 +28,7 @@ def telling(ended: str, statement: str) -> str:
     return statement.replace("TOLD", TOLD.format(ended=ended))
 
 
-def heard() -> str:
-    """Return the parameter `heard`: whose ends somebody listens to."""
-    return texts(sorted(registry.heard()))
+def heard() -> dict[str, str]:
+    """Return the parameters of the part: whose ends somebody listens to, and who does."""
+    found = listeners.heard()
+    return {"heard": texts(found), "listeners": texts(found.values())}

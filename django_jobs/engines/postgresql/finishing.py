@@ -112,7 +112,7 @@ class Finishing(Session):
             "ended": numbers([finish.ended_ago for finish in ordered]),
             "details": texts(details) if any(details) else "{}",
             "worker": worker,
-            "heard": heard(),
+            **heard(),
             "now": now,
         }
         rows = self.patient_rows(self.FINISH if patient else None, self.FINISH_SKIPPING, params)

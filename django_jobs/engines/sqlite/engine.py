@@ -27,6 +27,7 @@ from django_jobs.engines.orm.claiming import Candidate, chosen
 from django_jobs.engines.orm.ends import Ended
 from django_jobs.engines.orm.inserting import first_run_at
 from django_jobs.engines.orm.stepping import step_row, wake_at
+from django_jobs.engines.sqlite.listening import Listening
 from django_jobs.engines.steps import Memo, StepRecord
 from django_jobs.serializers import load
 from django_jobs.states import StepState
@@ -34,7 +35,7 @@ from django_jobs.states import StepState
 PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
 
 
-class SQLiteEngine(ORMEngine):
+class SQLiteEngine(Listening, ORMEngine):
     """All verbs on SQLite (3.37 or newer)."""
 
     # Its lock is not fair: without a pause a web request waits for a third of a second.
