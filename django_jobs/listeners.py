@@ -13,7 +13,7 @@ from django_jobs import registry
 from django_jobs.serializers import load
 from django_jobs.subscriptions import ENDS, JOB, is_system
 
-Listener = tuple[str, tuple[tuple[str, Any], ...]]
+Listening = tuple[str, tuple[tuple[str, Any], ...]]
 """The name of a job that listens, and what fields of the event must be for it."""
 
 NOBODY = "{}"
@@ -35,7 +35,7 @@ def told(state: str, name: str) -> str:
     return ears.get(f"{state} {name}", ears.get(f"{state} {EVERY}", NOBODY))
 
 
-def listeners_in(data: str) -> tuple[Listener, ...]:
+def listeners_in(data: str) -> tuple[Listening, ...]:
     """Return who is to be started, as the data of an end tells."""
     found: Mapping[str, Any] = load(data)
     return tuple(
@@ -57,9 +57,9 @@ def _heard(_generation: int) -> Mapping[str, str]:
     return data
 
 
-def _by_end() -> dict[str, dict[str, list[Listener]]]:
+def _by_end() -> dict[str, dict[str, list[Listening]]]:
     """Return who listens, by the state and the job that he names."""
-    found: dict[str, dict[str, list[Listener]]] = {}
+    found: dict[str, dict[str, list[Listening]]] = {}
     for trigger, definition in registry.listeners():
         match = dict(trigger.match)
         name = str(match.pop("job", EVERY))
@@ -69,5 +69,5 @@ def _by_end() -> dict[str, dict[str, list[Listener]]]:
     return found
 
 
-def _data(listeners: list[Listener]) -> str:
+def _data(listeners: list[Listening]) -> str:
     return json.dumps({"listeners": listeners}) if listeners else NOBODY

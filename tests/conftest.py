@@ -4,6 +4,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.conf import settings as django_settings
 from django.db import connections
@@ -12,6 +13,9 @@ from django_jobs import announcements, clock, conf, registry
 
 # Starts servers of its own, whatever the suite runs on: once is enough.
 collect_ignore = [] if django_settings.ENGINE == "sqlite" else ["test_postgres_launcher.py"]
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 NOON = datetime(2030, 1, 15, 12, 0, tzinfo=UTC)
 
 
@@ -44,6 +48,8 @@ def _clean_registry(monkeypatch):
     """Forget the jobs that a test declared."""
     for name in ("_definitions", "_aliases", "_doubles"):
         monkeypatch.setattr(registry, name, getattr(registry, name).copy())
+    yield
+    registry._change()
 
 
 @pytest.fixture(autouse=True)

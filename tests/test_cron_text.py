@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 from croniter import croniter
 from cronsim import CronSim, CronSimError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from django_jobs.cron_text import LONGEST, _walker, parse
@@ -339,7 +339,6 @@ def test_what_threads_share_does_not_move():
     assert vars(shared) == before
 
 
-@settings(deadline=None)
 @given(texts(), INSTANTS)
 def test_the_next_and_the_previous_time_are_the_nearest_that_match(text, start):
     cron = parse(text, "nightly")
@@ -354,7 +353,6 @@ def test_the_next_and_the_previous_time_are_the_nearest_that_match(text, start):
     assert not any(map(meaning.matches, between))
 
 
-@settings(deadline=None)
 @given(texts(), INSTANTS)
 def test_a_second_implementation_finds_the_same_times(text, start):
     """No difference is permitted here: without a zone, and in the forms that `texts()` makes.

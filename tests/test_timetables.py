@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from django_jobs.exceptions import InvalidSchedule
@@ -222,7 +222,6 @@ class TestLatest:
         assert found[-1] == datetime(2030, 1, 31, 23, 59, tzinfo=UTC)
         assert len(looks) == 3
 
-    @settings(deadline=None)
     @given(INSTANTS, st.integers(0, 12))
     def test_they_are_the_last_of_all_that_come(self, start, limit):
         rule, end = table(cron="7,40 3-9 * * 1,4", timezone="Europe/Paris"), start + 6 * DAY

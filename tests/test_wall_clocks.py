@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from django_jobs.cron_text import parse
@@ -202,7 +202,6 @@ def by_minute(cron, zone, start, minutes):
     return found
 
 
-@settings(deadline=None)  # the look is slow
 @given(nightly(), around_changes())
 def test_a_look_at_the_clock_every_minute_finds_the_same_times(text, moment):
     name, change, start = moment
@@ -218,7 +217,6 @@ def test_a_look_at_the_clock_every_minute_finds_the_same_times(text, moment):
         assert clock.latest(two - TICK) == one
 
 
-@settings(deadline=None)  # theirs is slow
 @given(ANY_TEXT, around_changes(zones=SHIFTING))
 def test_a_second_implementation_agrees_around_the_changes(text, moment):
     """Permitted differences to cronsim, each named where it is made."""
@@ -242,7 +240,6 @@ def test_a_second_implementation_agrees_around_the_changes(text, moment):
         assert planned == other
 
 
-@settings(deadline=None)
 @given(ANY_TEXT, around_changes())
 def test_next_is_later_and_nothing_lies_between(text, moment):
     name, _, start = moment

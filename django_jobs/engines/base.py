@@ -6,7 +6,7 @@ lists. `now=None` means the database's own clock; tests pass an instant. What is
 job is a named tuple: a frozen dataclass takes five times as long.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_jobs.engines.batches import BatchVerbs
 from django_jobs.engines.events import EventVerbs, WaitFor
+from django_jobs.engines.hearing import Listener
 from django_jobs.engines.schedules import ScheduleVerbs
 from django_jobs.engines.steps import StepVerbs
 from django_jobs.states import Later, RunOutcome, State, Transition
@@ -169,27 +170,6 @@ class Report:
     total: int | None = None
     note: str = ""
     lines: tuple[tuple[datetime, str], ...] = field(default=())
-
-
-class Listener(ABC):
-    """Hears that jobs were enqueued. A hint only: losing one costs latency, never a job.
-
-    `tells_of_stops`: whether it hears, too, that running jobs were asked to stop.
-    """
-
-    tells_of_stops = True
-
-    @abstractmethod
-    def wait(self, timeout: float) -> set[str]:
-        """Return the queues heard of within `timeout` seconds; empty when there was nothing."""
-
-    @abstractmethod
-    def say(self, text: str) -> None:
-        """Notify everybody, this listener included, on the listener's own connection."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close the connection."""
 
 
 class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs):

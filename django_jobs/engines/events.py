@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django_jobs.engines.batches import Below
-from django_jobs.listeners import Listener
+from django_jobs.listeners import Listening
 from django_jobs.states import State
 from django_jobs.subscriptions import Match
 
@@ -57,7 +57,7 @@ class Pending(NamedTuple):
     sent_at: datetime
     job_id: int | None = None
     is_heard: bool = True
-    listeners: tuple[Listener, ...] = ()
+    listeners: tuple[Listening, ...] = ()
 
 
 class Delivery(NamedTuple):

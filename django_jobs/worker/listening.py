@@ -13,7 +13,7 @@ from django.db import connections
 from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
-from django_jobs.engines.base import Listener
+from django_jobs.engines.hearing import Listener
 from django_jobs.worker.links import NO_ANSWER
 
 logger = logging.getLogger("django_jobs")

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_jobs.conf import get_settings
-from django_jobs.engines.base import Listener
+from django_jobs.engines.hearing import Listener
 from django_jobs.engines.postgresql.literals import texts
 from django_jobs.engines.postgresql.sessions import Session
 

@@ -1,12 +1,13 @@
 """Wake-up by looking whether anybody has written: microseconds, no lock, no statement on a table."""
 
-import time
+from threading import Event
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_jobs.conf import get_settings
-from django_jobs.engines.base import Engine, Listener
+from django_jobs.engines.base import Engine
+from django_jobs.engines.hearing import Listener
 from django_jobs.engines.orm.rows import Rows
 
 SHORTEST, QUIET, LONGEST = 0.05, 0.1, 0.4
@@ -30,6 +31,7 @@ class SQLiteListener(Listener):
         self._connection.ensure_connection()
         self._vain = self._changes = 0
         self._said: set[str] = set()
+        self._closed = Event()
         self._seen = self._version()
 
     def wait(self, timeout: float) -> set[str]:
@@ -41,7 +43,7 @@ class SQLiteListener(Listener):
         waited = 0.0
         while not heard and waited < timeout:
             pause = min(self._pause(), timeout - waited)
-            time.sleep(pause)
+            self._closed.wait(pause)
             waited += pause
             version = self._version()
             if version != self._seen:
@@ -58,6 +60,7 @@ class SQLiteListener(Listener):
 
     def close(self) -> None:
         """Close the connection."""
+        self._closed.set()
         self._connection.close()
 
     def _pause(self) -> float:
