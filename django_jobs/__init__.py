@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from django_jobs.about import jobs_about
     from django_jobs.batches import Batch, Flow
     from django_jobs.context import JobContext
     from django_jobs.declarations import cron, every
@@ -50,6 +51,7 @@ _PLACES = {
     "enqueue_many": "enqueueing",
     "every": "declarations",
     "job": "definitions",
+    "jobs_about": "about",
     "send_event": "events",
     "when": "subscriptions",
 }
@@ -76,6 +78,7 @@ __all__ = [
     "enqueue_many",
     "every",
     "job",
+    "jobs_about",
     "send_event",
     "when",
 ]

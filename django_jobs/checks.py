@@ -21,6 +21,7 @@ from django_jobs import clock, conf, registry
 from django_jobs.conf import get_settings
 from django_jobs.models import Claim, Schedule
 from django_jobs.planning import PUNCTUAL
+from django_jobs.subjects import KeyIn
 from django_jobs.summary import unserved
 
 NAMED = 10
@@ -138,6 +139,20 @@ def check_failure_circles(**_: Any) -> list[CheckMessage]:
             text = f"on_failure goes round in a circle: {path}."
             found.append(Error(text, hint=hint, id="django_jobs.E013"))
     return found
+
+
+@register("django_jobs")
+def check_about(**_: Any) -> list[CheckMessage]:
+    """E014: the row that jobs are said to be about is of a model that does not exist."""
+    return [
+        Error(
+            f'{definition.name} is about "{definition.about.model}", which is no model.',
+            hint='Write app label and model: @job(about={"shop.Order": "order_id"}).',
+            id="django_jobs.E014",
+        )
+        for definition in registry.definitions()
+        if isinstance(definition.about, KeyIn) and not definition.about.has_model
+    ]
 
 
 @register("django_jobs")

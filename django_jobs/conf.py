@@ -79,6 +79,12 @@ class Settings:
         {},
         check=link_templates.wrong_with,
     )
+    PROGRESS_REFRESH: float = _meaning(
+        "seconds between two looks of a page with job_progress; 0: only by hand", 2.0, low=0
+    )
+    PROGRESS_MAX_AGE: float = _meaning(
+        "how long a page with job_progress may go on looking", 86_400.0, low=1
+    )
     WARN_NO_WORKER: float = _meaning("age of the newest sign of a worker that is suspicious", 60.0)
 
     @property

@@ -1,8 +1,8 @@
 """What a running job knows about itself, and what it may say: progress, log lines, "shall I stop?".
 
-A context lives in memory. It touches no database, but for `step` and `children()`: the worker's
-own threads collect what a job reports and write it, so that a job never waits for its own progress
-bar.
+A context lives in memory. It touches no database, but for `step`, `children()` and `about`: the
+worker's own threads collect what a job reports and write it, so that a job never waits for its own
+progress bar.
 """
 
 import threading
@@ -14,8 +14,10 @@ from functools import cached_property
 from uuid import uuid4
 
 from asgiref.sync import sync_to_async
+from django.db.models import Model
 
 from django_jobs import clock
+from django_jobs.about import row_about
 from django_jobs.batches import Child, children_of
 from django_jobs.masking import mask_text
 from django_jobs.serializers import clean_text
@@ -110,6 +112,18 @@ class JobContext:
     def secrets(self) -> frozenset[str]:
         """The texts to mask. Found when they are first needed: most jobs never need them."""
         return self.find_secrets()
+
+    @cached_property
+    def about(self) -> Model | None:
+        """The row that the job is about, read when it is first asked for, then kept.
+
+        `None` for a job about nothing, for a row that is gone, and outside a worker.
+        """
+        return None if self.job_id is None else row_about(self.job_id)
+
+    async def aabout(self) -> Model | None:
+        """Return what `about` is, in an async job."""
+        return await sync_to_async(lambda: self.about)()
 
     def children(self) -> list[Child]:
         """Return the children of a flow whose parent this job is, in the order they were added.

@@ -31,6 +31,7 @@ from django_jobs.enqueueing import Call, JobHandle
 from django_jobs.exceptions import InvalidEvent, InvalidSchedule
 from django_jobs.options import Changes, Options, clean
 from django_jobs.retries import Backoff, BackoffFunction
+from django_jobs.subjects import KeyIn
 from django_jobs.subscriptions import Cancellation, Event, Trigger
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class JobDefinition(Generic[P, R_co]):
     `never_retry` (classes), `atomic` (one commit with its effects), `sensitive` (parameter names),
     `schedules` (as declared), `on` (triggers), `cancel_on`, `on_failure` (name of a job),
     `wants_event` (its first parameter is an `Event`), `signature` (without the context),
-    `parameters` (the same, ready to check calls), `run_after` and `unique_key` (by `using()`).
+    `parameters` (the same, ready to check calls), `about` (the name of the row that its jobs are
+    about, or where its key is), `run_after` and `unique_key` (by `using()`).
     """
 
     wants_context = False
@@ -85,6 +87,7 @@ class JobDefinition(Generic[P, R_co]):
         self.on: tuple[Trigger, ...] = options.get("on", ())
         self.cancel_on: tuple[Cancellation, ...] = options.get("cancel_on", ())
         self.on_failure: str | None = options.get("on_failure")
+        self.about: KeyIn | str | None = options.get("about")
         self.wants_event = _takes_event(func, self.parameters)
         self._max_attempts: int | None = options.get("max_attempts")
 
@@ -109,8 +112,8 @@ class JobDefinition(Generic[P, R_co]):
     def using(self, **changes: Unpack[Changes]) -> Self:
         """Return a copy whose jobs are enqueued with `changes`; the original stays as it is.
 
-        Takes `queue`, `priority`, `run_after`, `max_attempts` and `unique_key`, as `Changes`
-        describes them, and raises as `@job` does for wrong ones.
+        Takes `queue`, `priority`, `run_after`, `max_attempts`, `unique_key` and `about`, as
+        `Changes` describes them, and raises as `@job` does for wrong ones.
         """
         changed = copy.copy(self)
         for name, value in clean(self.name, changes, CHANGES).items():
@@ -240,6 +243,7 @@ def _define(function: Any, options: dict[str, Any]) -> JobDefinition[Any, Any]:
         )
     _check_schedules(definition)
     _check_events(definition)
+    _check_about(definition)
     registry.register(definition)
     return definition
 
@@ -269,6 +273,17 @@ def _check_events(definition: JobDefinition[Any, Any]) -> None:
                     f'{definition.name}: cancel_on compares "{path}", but there is no such '
                     f"parameter: {definition.parameters.describe()}."
                 )
+
+
+def _check_about(definition: JobDefinition[Any, Any]) -> None:
+    about, parameters = definition.about, definition.parameters
+    if not isinstance(about, KeyIn) or definition.wants_event:
+        return
+    if not parameters.accepts(about.path.partition(".")[0]):
+        raise ValueError(
+            f'{definition.name}: about names "{about.path}", but there is no such parameter: '
+            f"{parameters.describe()}."
+        )
 
 
 def _takes_event(function: Any, parameters: Parameters) -> bool:

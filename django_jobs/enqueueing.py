@@ -26,6 +26,7 @@ from django_jobs.options import check_queue
 from django_jobs.serializers import dump_arguments
 from django_jobs.signals import job_enqueued
 from django_jobs.states import Later, State
+from django_jobs.subjects import KeyIn
 from django_jobs.subscriptions import Event, Match, look_up, pairs
 
 if TYPE_CHECKING:
@@ -224,6 +225,7 @@ def new_job(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str
         unique_key=definition.unique_key,
         watched=bool(cancels),
         cancels=cancels,
+        about=_about(definition, args, kwargs),
     )
 
 
@@ -246,9 +248,7 @@ def _cancels(
     definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Iterator[WaitFor]:
     """Yield what cancels the job of this call."""
-    given = definition.parameters.values(args, kwargs)
-    if definition.wants_event:
-        given = given[definition.parameters.positional[0]]["data"]
+    given = _given(definition, args, kwargs)
     for cancellation in definition.cancel_on:
         wanted = {}
         for field, path in cancellation.fields:
@@ -260,6 +260,30 @@ def _cancels(
                 )
             wanted[field] = value
         yield WaitFor(cancellation.event, Match.of(pairs(wanted)))
+
+
+def _about(
+    definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> str | None:
+    """Return the name of the row that the job of this call is about."""
+    about = definition.about
+    if not isinstance(about, KeyIn):
+        return about
+    try:
+        return about.name_in(_given(definition, args, kwargs))
+    except (LookupError, ValueError) as problem:
+        raise ValueError(f"{definition.name}: about: {problem} Nothing was enqueued.") from None
+
+
+def _given(
+    definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return what a job was given, by name: its arguments, or the data of its event."""
+    given = definition.parameters.values(args, kwargs)
+    if not definition.wants_event:
+        return given
+    data: Mapping[str, Any] = given[definition.parameters.positional[0]]["data"]
+    return data
 
 
 def _texts(

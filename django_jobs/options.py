@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict, TypeVar
 
 from django.conf import settings as django_settings
+from django.db.models import Model
 
 from django_jobs import clock
 from django_jobs.conf import get_settings
@@ -17,6 +18,7 @@ from django_jobs.exceptions import InvalidEvent, InvalidQueue, InvalidSchedule
 from django_jobs.registry import nearest
 from django_jobs.retries import BackoffFunction, as_seconds
 from django_jobs.serializers import clean_text
+from django_jobs.subjects import KeyIn, name_of
 from django_jobs.subscriptions import (
     MOST_TRIGGERS,
     Cancellation,
@@ -42,7 +44,8 @@ class Changes(TypedDict, total=False):
 
     `queue`: a queue name. `priority`: −100 … 100, bigger sooner. `run_after`: an aware datetime,
     or a timedelta from now; `None`: at once. `max_attempts`: 1 … 100. `unique_key`: text of at
-    most 255 characters; while a live job carries it, enqueueing gives that job back.
+    most 255 characters; while a live job carries it, enqueueing gives that job back. `about`: the
+    saved row of the project that the job is about; one, no list. `None`: none, whatever is declared.
     """
 
     queue: str
@@ -50,6 +53,7 @@ class Changes(TypedDict, total=False):
     run_after: datetime | timedelta | None
     max_attempts: int
     unique_key: str | None
+    about: Model | None
 
 
 class Options(TypedDict, total=False):
@@ -71,7 +75,8 @@ class Options(TypedDict, total=False):
     the job's arguments: `{"order/cancelled": "order_id"}`, or `{"order/cancelled": {"id":
     "order_id"}}` where they are called otherwise. A job that takes an event is compared by that
     one's data. `on_failure`: a job, or the name of one, that is started with the event
-    "django_jobs/job.failed" when a job fails for good.
+    "django_jobs/job.failed" when a job fails for good. `about`: the argument (or the field of the
+    event's data) that is the key of the row which a job is about: `{"shop.Order": "order_id"}`.
     """
 
     name: str
@@ -90,6 +95,7 @@ class Options(TypedDict, total=False):
     on: str | Trigger | list[str | Trigger] | tuple[str | Trigger, ...]
     cancel_on: str | Mapping[str, str | list[str] | Mapping[str, str]]
     on_failure: Any
+    about: Mapping[str, str]
 
 
 def clean(job: str, given: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]:
@@ -297,6 +303,15 @@ def _on_failure(job: str, value: Any) -> str:
     return name
 
 
+def _about(job: str, value: Any) -> KeyIn | str | None:
+    try:
+        if isinstance(value, Mapping):
+            return KeyIn.of(value)
+        return None if value is None else name_of(value)
+    except (TypeError, ValueError) as problem:
+        raise type(problem)(f"{job}: {problem}") from None
+
+
 CLEANERS: dict[str, Callable[[str, Any], Any]] = {
     "name": _name,
     "queue": _queue,
@@ -316,4 +331,5 @@ CLEANERS: dict[str, Callable[[str, Any], Any]] = {
     "on": _on,
     "cancel_on": _cancel_on,
     "on_failure": _on_failure,
+    "about": _about,
 }

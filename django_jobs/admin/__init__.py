@@ -10,6 +10,7 @@ from django.contrib.admin import site
 from django_jobs.admin.batches import BatchAdmin
 from django_jobs.admin.events import EventAdmin
 from django_jobs.admin.jobs import JobAdmin, JobRunAdmin
+from django_jobs.admin.panel import JobsPanel
 from django_jobs.admin.queues import QueueAdmin, WorkerAdmin
 from django_jobs.admin.routing import JobsAdminSite, JobsAdminSiteMixin, install
 from django_jobs.admin.schedules import ScheduleAdmin
@@ -22,6 +23,7 @@ __all__ = [
     "JobRunAdmin",
     "JobsAdminSite",
     "JobsAdminSiteMixin",
+    "JobsPanel",
     "QueueAdmin",
     "ScheduleAdmin",
     "WorkerAdmin",

@@ -36,7 +36,8 @@ class Hold(NamedTuple):
 class NewJob(NamedTuple):
     """A job that is about to be written; `args` and `kwargs` are JSON texts.
 
-    `watched`: its end is to be an event. `cancels`: for `let_cancel`, once it has an id.
+    `watched`: its end is to be an event. `cancels`: for `let_cancel`, once it has an id. `about`: the
+    name of the row that it is about.
     """
 
     name: str
@@ -50,6 +51,7 @@ class NewJob(NamedTuple):
     unique_key: str | None = None
     watched: bool = False
     cancels: tuple[WaitFor, ...] = ()
+    about: str | None = None
 
 
 class Only(NamedTuple):

@@ -80,6 +80,9 @@ class Job(models.Model):
     )
     copy_of = models.BigIntegerField(null=True, help_text="The job whose call it repeats.")
     copied_as = models.BigIntegerField(null=True, help_text="The newest job that repeats its call.")
+    about = models.CharField(
+        max_length=255, null=True, help_text="The row it is about: app.model:key."
+    )
 
     class Meta:
         db_table = "django_jobs_job"
@@ -125,6 +128,11 @@ class Job(models.Model):
                 fields=["fingerprint", "finished_at"],
                 condition=Q(state=State.FAILED),
                 name="django_jobs_job_failed_alike",
+            ),
+            models.Index(
+                fields=["about", "id"],
+                condition=Q(about__isnull=False),
+                name="django_jobs_job_about",
             ),
         ]
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from django_jobs.admin import JobsPanel
 from example_project.shop.models import (
     Campaign,
     Customer,
@@ -55,7 +56,7 @@ class TemplateAdmin(admin.ModelAdmin):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(MadeByJobs):
+class CampaignAdmin(JobsPanel, MadeByJobs):
     """Campaigns, newest first; “view on site” leads to the live page."""
 
     fields = ["name", "subject", "body"]
@@ -80,7 +81,7 @@ class PartnerAdmin(admin.ModelAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(OnlyToRead):
+class DeliveryAdmin(JobsPanel, OnlyToRead):
     """What partners were told, and what they answered."""
 
     list_display = ["event", "partner", "created_at", "attempt", "answer", "delivered_at", "job_id"]
@@ -97,7 +98,7 @@ class ReceiptAdmin(OnlyToRead):
 
 
 @admin.register(CustomerImport)
-class CustomerImportAdmin(OnlyToRead):
+class CustomerImportAdmin(JobsPanel, OnlyToRead):
     """Files of customers; “view on site” leads to the live page."""
 
     fields = ["name", "created_at", "rows", "done", "added", "changed", "bad", "problems"]
@@ -105,7 +106,7 @@ class CustomerImportAdmin(OnlyToRead):
 
 
 @admin.register(CustomerReport)
-class CustomerReportAdmin(OnlyToRead):
+class CustomerReportAdmin(JobsPanel, OnlyToRead):
     """Reports; “view on site” leads to the live page."""
 
     list_display = ["__str__", "created_at", "finished_at", "rows", "job_id"]
@@ -126,8 +127,8 @@ class DayFiguresAdmin(OnlyToRead):
 
 
 @admin.register(Order)
-class OrderAdmin(admin.ModelAdmin):
-    """Orders; one that is saved here, or whose status is changed, has its events, too."""
+class OrderAdmin(JobsPanel, admin.ModelAdmin):
+    """Orders with their jobs; one that is saved here, or changed, has its events, too."""
 
     fields = ["customer", "what", "cents", "status"]
     autocomplete_fields = ["customer"]

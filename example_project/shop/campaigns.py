@@ -2,7 +2,6 @@
 
 from django.db import transaction
 
-from django_jobs import enqueue
 from example_project.shop.jobs import send_campaign
 from example_project.shop.models import Campaign, Template
 
@@ -13,6 +12,6 @@ def start(template: Template) -> Campaign:
         campaign = Campaign.objects.create(
             name=template.name, subject=template.subject, body=template.body
         )
-        campaign.job_id = enqueue(send_campaign, campaign.pk).id
+        campaign.job_id = send_campaign.using(about=campaign).enqueue(campaign.pk).id
         campaign.save(update_fields=["job_id"])
     return campaign

@@ -72,7 +72,8 @@ def _enqueue_parts(campaign_id: int) -> int:
     # Two jobs at once must not both see the same customers in no part.
     campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
     drawn_up = parts.draw_up(campaign)
-    handles = enqueue_many(send_part, [(campaign.pk, part) for part in drawn_up])
+    about = send_part.using(about=campaign)
+    handles = enqueue_many(about, [(campaign.pk, part) for part in drawn_up])
     return parts.keep(campaign, drawn_up, [handle.id for handle in handles])
 
 
@@ -98,6 +99,7 @@ def _send_to(context: JobContext, campaign_id: int, customer_id: int) -> str:
     backoff=Backoff(first=2, cap=60),
     timeout=30,
     never_retry=(sending.NotWanted, ObjectDoesNotExist),
+    about={"shop.Delivery": "delivery_id"},
 )
 def deliver(context: JobContext, delivery_id: int) -> str:
     """Tell a partner of an event, unless they know; record how they answered.

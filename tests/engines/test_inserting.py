@@ -119,3 +119,19 @@ def test_a_job_is_invisible_until_its_transaction_commits(engine, rival):
         engine.insert([new()])
         assert other.do(Job.objects.count) == 0
     assert other.do(Job.objects.count) == 1
+
+
+@pytest.mark.parametrize("more", [{}, {"unique_key": "k"}, {"later": Later(300.0)}], ids=str)
+def test_the_row_a_job_is_about_is_kept(engine, more):
+    engine.insert([new(about="tests.purchase:7", **more)])
+    engine.insert([new(about="tests.purchase:ä:'8", watched=True), new()], NOON)
+    found = list(Job.objects.order_by("id").values_list("about", flat=True))
+    assert found == ["tests.purchase:7", "tests.purchase:ä:'8", None]
+
+
+def test_a_retried_job_is_about_the_same_row(engine):
+    (inserted,) = engine.insert([new(about="tests.purchase:7")], NOON)
+    engine.move([inserted.job_id], State.CANCELLED, [State.READY], NOON)
+    engine.move([inserted.job_id], State.READY, [State.CANCELLED], NOON)
+    job = Job.objects.get(pk=inserted.job_id)
+    assert (job.state, job.about) == (State.READY, "tests.purchase:7")

@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.urls import reverse
 
-from django_jobs import State
+from django_jobs import State, jobs_about
 from django_jobs.models import Event, Job, JobRun, JobStep
 from django_jobs.testing import run_jobs
 from example_project.shop.models import Customer, Order
@@ -62,6 +62,17 @@ def test_an_order_has_its_event_and_its_job_in_one_transaction(shop):
         transaction.set_rollback(True)
     assert not Event.objects.exists()
     assert not Job.objects.exists()
+
+
+def test_the_job_that_follows_an_order_is_about_it(order):
+    [job] = jobs_about(order)
+    assert job.short_name == "follow_order"
+
+
+def test_the_page_of_an_order_in_the_admin_shows_its_job(admin_client, order):
+    address = reverse("admin:shop_order_change", args=[order.pk])
+    shown = admin_client.get(address).content.decode().partition('id="jobs-panel"')[2]
+    assert f"follow_order #{Job.objects.get().pk}" in shown
 
 
 def test_an_order_that_waits_holds_nothing(order, provider):

@@ -1,12 +1,13 @@
 """The customers report: its file, its job, its pages."""
 
 import csv
+import re
 
 import pytest
 from django.db import transaction
 from django.urls import reverse
 
-from django_jobs import JobContext, operations
+from django_jobs import JobContext, jobs_about, operations
 from django_jobs.context import Ask
 from django_jobs.models import Job, JobProgress
 from django_jobs.testing import run_jobs
@@ -15,11 +16,10 @@ from example_project.shop.models import Customer, CustomerReport
 from example_project.shop.reports import preparing, writing
 
 pytestmark = pytest.mark.urls("example_project.urls")
-HTMX = {"headers": {"HX-Request": "true"}}
 
 
-def page(client, report, **headers):
-    return client.get(report.get_absolute_url(), **headers).content.decode()
+def page(client, report):
+    return client.get(report.get_absolute_url()).content.decode()
 
 
 def download(client, report):
@@ -151,22 +151,30 @@ def test_a_report_that_is_rolled_back_leaves_no_job(shop):
 
 def test_the_page_leads_from_queued_over_percents_to_the_file(client, shop, frozen_clock):
     report = preparing.start()
-    queued = page(client, report, **HTMX)
-    assert "Queued" in queued
+    queued = page(client, report)
+    assert "Waiting to start" in queued
     assert "python manage.py runworker" in queued
-    assert "hx-trigger" in queued
+    assert 'hx-trigger="job-finished"' in queued
     Job.objects.update(state="RUNNING", claim_id=1, attempt=1)
     JobProgress.objects.create(job_id=report.job_id, done=2, total=5, updated_at=frozen_clock.now())
-    running = page(client, report, **HTMX)
-    assert "<strong>40 %</strong> running" in running
-    assert "hx-trigger" in running
+    running = page(client, report)
+    assert "In progress" in running
+    assert "40 %" in running
     assert "Download" not in running
     Job.objects.update(state="READY", claim_id=None, attempt=0)
     run_jobs()
-    ready = page(client, report, **HTMX)
+    asked = re.search(r'hx-get="(/jobs/progress/[^"]+)"', running)[1]
+    last = client.get(asked, headers={"HX-Request": "true"})
+    assert (last.status_code, last.headers["HX-Trigger"]) == (286, "job-finished")
+    ready = page(client, report)
     assert reverse("shop:download", args=[report.pk]) in ready
     assert "3</strong> customers, ready" in ready
     assert "hx-trigger" not in ready
+
+
+def test_the_job_of_a_report_is_about_it(shop):
+    report = preparing.start()
+    assert [job.pk for job in jobs_about(report)] == [report.job_id]
 
 
 def test_without_javascript_the_page_reloads_by_itself_until_the_file_is_there(client, shop):

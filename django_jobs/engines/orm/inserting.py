@@ -66,5 +66,6 @@ def new_row(job: NewJob, now: datetime) -> Job:
         max_lost=job.max_lost,
         unique_key=job.unique_key,
         watched=job.watched,
+        about=job.about,
         enqueued_at=now,
     )

@@ -21,9 +21,9 @@ class Inserting(Session):
     INSERT = """
         INSERT INTO django_jobs_job (
             name, queue, priority, args, kwargs, state, run_at, max_attempts, max_lost,
-            enqueued_at)
+            enqueued_at, about)
         VALUES (
-            %s, %s, %s, %s, %s, 'READY', statement_timestamp(), %s, %s, statement_timestamp())
+            %s, %s, %s, %s, %s, 'READY', statement_timestamp(), %s, %s, statement_timestamp(), %s)
         RETURNING id
     """
 
@@ -53,6 +53,7 @@ class Inserting(Session):
                     job.kwargs,
                     job.max_attempts,
                     job.max_lost,
+                    job.about,
                 ),
             )
             return Inserted(cursor.fetchone()[0], True)
@@ -65,19 +66,19 @@ class Inserting(Session):
                 %(names)s::text[], %(queues)s::text[], %(priorities)s::smallint[],
                 %(args)s::text[], %(kwargs)s::text[], %(instants)s::timestamptz[],
                 %(delays)s::float8[], %(max_attempts)s::smallint[], %(max_lost)s::smallint[],
-                %(keys)s::text[], %(watched)s::boolean[]) WITH ORDINALITY AS a(
+                %(keys)s::text[], %(watched)s::boolean[], %(abouts)s::text[]) WITH ORDINALITY AS a(
                 name, queue, priority, args, kwargs, instant, delay, max_attempts, max_lost,
-                unique_key, watched, place)
+                unique_key, watched, about, place)
         ), due AS (
             SELECT *, coalesce(instant, now + delay * interval '1 second', now) AS run_at
             FROM asked
         ), inserted AS (
             INSERT INTO django_jobs_job (
                 id, name, queue, priority, args, kwargs, state, run_at, max_attempts, max_lost,
-                enqueued_at, unique_key, watched)
+                enqueued_at, unique_key, watched, about)
             SELECT id, name, queue, priority, args::jsonb, kwargs::jsonb,
                 CASE WHEN run_at > now THEN 'SCHEDULED' ELSE 'READY' END, run_at,
-                max_attempts, max_lost, now, unique_key, watched
+                max_attempts, max_lost, now, unique_key, watched, about
             FROM due ORDER BY place
             ON CONFLICT (unique_key)
             WHERE state IN ('READY', 'RUNNING', 'SCHEDULED', 'WAITING')
@@ -138,4 +139,5 @@ def _columns(jobs: Sequence[NewJob], now: datetime | None) -> dict[str, Any]:
         "max_lost": numbers(job.max_lost for job in jobs),
         "keys": texts(job.unique_key for job in jobs),
         "watched": numbers(job.watched for job in jobs),
+        "abouts": texts(job.about for job in jobs),
     }

@@ -72,8 +72,8 @@ class SQLiteEngine(Listening, ORMEngine):
     INSERT = """
         INSERT INTO django_jobs_job (
             name, queue, priority, args, kwargs, state, run_at, max_attempts, max_lost,
-            enqueued_at, watched, unique_key, attempt, lost_count, fingerprint, version)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '', '')
+            enqueued_at, watched, about, unique_key, attempt, lost_count, fingerprint, version)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '', '')
     """
     INSERT_UNIQUE = f"""{INSERT}
         ON CONFLICT (unique_key)
@@ -134,6 +134,7 @@ class SQLiteEngine(Listening, ORMEngine):
             job.max_lost,
             enqueued,
             job.watched,
+            job.about,
             job.unique_key,
         )
 

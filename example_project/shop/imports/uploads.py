@@ -3,7 +3,6 @@
 from django.core.files.base import File
 from django.db import transaction
 
-from django_jobs import enqueue
 from example_project.shop.jobs import import_customers
 from example_project.shop.models import CustomerImport
 
@@ -15,6 +14,6 @@ def start(file: File) -> CustomerImport:
     """
     with transaction.atomic():
         upload = CustomerImport.objects.create(name=str(file.name)[:255], file=file)
-        upload.job_id = enqueue(import_customers, upload.pk).id
+        upload.job_id = import_customers.using(about=upload).enqueue(upload.pk).id
         upload.save(update_fields=["job_id"])
     return upload

@@ -26,6 +26,7 @@ emit_on(Order, "order/cancelled", changed="status", when=lambda order: order.sta
     queue="order",
     on="order/placed",
     cancel_on={"order/cancelled": "pk"},
+    about={"shop.Order": "pk"},
     max_attempts=4,
     backoff=Backoff(first=2, cap=60),
     timeout=20,

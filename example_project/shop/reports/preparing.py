@@ -16,7 +16,8 @@ def start() -> CustomerReport:
     """
     with transaction.atomic():
         report = CustomerReport.objects.create()
-        handle = prepare_report.using(unique_key=UNIQUE_KEY).enqueue(report.pk)
+        job = prepare_report.using(unique_key=UNIQUE_KEY, about=report)
+        handle = job.enqueue(report.pk)
         before = CustomerReport.objects.filter(job_id=handle.id).first()
         if before is not None:
             report.delete()

@@ -30,13 +30,13 @@ def reports(request: HttpRequest) -> HttpResponse:
 @require_GET
 @never_cache
 def one(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show a report; to htmx only how far it is."""
+    """Show a report, and how far it is until it is ready."""
     report = get_object_or_404(CustomerReport, pk=pk)
     job = watch_one(report.job_id)
     # Read again: the job may have finished it between the two looks.
     report.refresh_from_db()
-    template = "shop/_report.html" if request.htmx else "shop/report.html"
-    return render(request, template, {"report": report, "job": job, "live": job.live})
+    context = {"report": report, "job": job, "live": job.live}
+    return render(request, "shop/report.html", context)
 
 
 @require_GET
