@@ -21,6 +21,7 @@ from django_jobs.engines.batches import BatchVerbs
 from django_jobs.engines.events import EventVerbs, WaitFor
 from django_jobs.engines.schedules import ScheduleVerbs
 from django_jobs.engines.steps import StepVerbs
+from django_jobs.engines.tallies import TallyVerbs
 from django_jobs.states import Later, RunOutcome, State, Transition
 
 
@@ -65,7 +66,7 @@ class Inserted(NamedTuple):
 
 
 class ClaimedJob(NamedTuple):
-    """A job as a worker gets it; `args` and `kwargs` are JSON texts, not yet decoded."""
+    """A job as a worker gets it; `args`, `kwargs`: JSON texts; `waited`: seconds since it was due."""
 
     id: int
     claim_id: int
@@ -79,6 +80,7 @@ class ClaimedJob(NamedTuple):
     lost_count: int
     planned_at: datetime | None = None
     has_steps: bool = False
+    waited: float = 0.0
 
     @property
     def hold(self) -> Hold:
@@ -137,6 +139,7 @@ class Rescued:
     queue: str
     state: State
     worker: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,7 @@ class Listener(ABC):
         """Close the connection."""
 
 
-class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs):
+class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs, TallyVerbs):
     """All database work of the package, for one kind of database, on one connection."""
 
     STOP_ASKED = "!stop"
@@ -377,7 +380,7 @@ class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs):
 
     @abstractmethod
     def beat(self, card: WorkerCard, now: datetime | None = None) -> None:
-        """Write a worker's sign of life."""
+        """Write a worker's sign of life; the first one notes its version, if that is new."""
 
     @abstractmethod
     def leave(self, worker: str) -> None:

@@ -10,6 +10,7 @@ from django_jobs.engines.orm.reporting import Reporting
 from django_jobs.engines.orm.rescuing import Rescuing
 from django_jobs.engines.orm.settling import Settling
 from django_jobs.engines.orm.stepping import Stepping
+from django_jobs.engines.orm.tallying import Tallying
 from django_jobs.engines.orm.ticking import TickVerbs
 from django_jobs.engines.orm.waking import Waking
 
@@ -27,5 +28,6 @@ class ORMEngine(
     Waking,
     Batching,
     Settling,
+    Tallying,
 ):
     """All verbs, on any database that Django knows."""

@@ -8,9 +8,10 @@ from django_jobs.engines.postgresql.listening import Listening
 from django_jobs.engines.postgresql.operating import Operating
 from django_jobs.engines.postgresql.rescuing import Rescuing
 from django_jobs.engines.postgresql.stepping import Stepping
+from django_jobs.engines.tallies import Upserting
 
 
 class PostgreSQLEngine(
-    Inserting, Claiming, Finishing, Rescuing, Operating, Listening, Stepping, Eventing
+    Upserting, Inserting, Claiming, Finishing, Rescuing, Operating, Listening, Stepping, Eventing
 ):
     """All verbs on PostgreSQL (15 or newer)."""
