@@ -6,7 +6,7 @@ import factory
 from factory.django import DjangoModelFactory
 
 from django_jobs import clock
-from django_jobs.models import Claim, Job, JobRun, Queue, Schedule, Tick, Worker
+from django_jobs.models import Claim, Job, JobRun, Queue, Schedule, Tally, Tick, Worker
 from django_jobs.planning import TickOutcome
 from django_jobs.states import RunOutcome, State
 
@@ -103,6 +103,28 @@ class TickFactory(DjangoModelFactory):
     outcome = TickOutcome.ON_TIME
     job_id = factory.Sequence(lambda number: 800_000 + number)
     made_at = before(seconds=10)
+
+
+class TallyFactory(DjangoModelFactory):
+    """What ended `ago` minutes ago: one job that ended well after half a second."""
+
+    class Meta:
+        model = Tally
+
+    class Params:
+        ago = 5
+
+    span = 1
+    minute = factory.LazyAttribute(
+        lambda row: (int(clock.now().timestamp()) // 60 - row.ago) // row.span * row.span
+    )
+    queue = "default"
+    name = "tests.jobs.add"
+    succeeded = 1
+    wait_sum = factory.LazyAttribute(lambda row: 0.1 * row.succeeded)
+    run_sum = factory.LazyAttribute(lambda row: 0.5 * row.succeeded)
+    wait_4 = factory.SelfAttribute("succeeded")
+    run_6 = factory.SelfAttribute("succeeded")
 
 
 class JobFactory(DjangoModelFactory):

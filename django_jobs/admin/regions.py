@@ -95,6 +95,10 @@ class Regions:
         elif fix.operation is Operation.REQUEUE:
             text = ngettext("Requeue %(number)s job", "Requeue %(number)s jobs", fix.count)
             yield self._button("requeue", text % {"number": f"{fix.count:,}"}, worker=fix.target)
+        elif fix.operation is Operation.CANCEL:
+            yield self._button("cancel", _("Cancel"), job=fix.target)
+        elif fix.operation is Operation.FORCE:
+            yield self._button("cancel", _("Cancel by force"), job=fix.target, force=1)
         else:
             yield from self._retries(fix.target, fix.count, fix.job_ids[0])
 
