@@ -7,7 +7,7 @@ minutes leaves out the last two.
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import F, QuerySet, Sum
@@ -24,9 +24,6 @@ UNSETTLED = 2
 
 LATELY = 15
 """Minutes that make up "now" where a speed is told."""
-
-NEVER_LATE = 60.0
-"""Seconds; who begins within them has not waited too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +131,8 @@ def speed(figures: Figures, minutes: float = LATELY) -> Speed:
 
 def releases(alias: str, since: datetime) -> tuple[Release, ...]:
     """Return the newest versions that were first seen since then, the oldest of them first."""
-    rows = Release.objects.using(alias).filter(seen_at__gte=since).order_by("-seen_at")
-    return tuple(reversed(rows[:MOST_RELEASES]))
+    rows: QuerySet[Release] = QuerySet(Release, using=alias).filter(seen_at__gte=since)
+    return tuple(reversed(rows.order_by("-seen_at")[:MOST_RELEASES]))
 
 
 def by_name(found: tuple[Part, ...]) -> Mapping[str, Figures]:
@@ -148,7 +145,7 @@ def by_name(found: tuple[Part, ...]) -> Mapping[str, Figures]:
 
 def within(alias: str, begin: int, grain: int = 1) -> "QuerySet[Tally]":
     """Return the rows of that grain from the minute `begin` on, by an index."""
-    return Tally.objects.using(alias).filter(span=grain, minute__gte=begin).order_by()
+    return QuerySet(Tally, using=alias).filter(span=grain, minute__gte=begin).order_by()
 
 
 def as_minute(instant: datetime) -> int:
@@ -174,5 +171,5 @@ def last_point(now: datetime, step: int) -> int:
 
 def _summed(rows: "QuerySet[Tally]", *by: str) -> "QuerySet[Any, Any]":
     sums = {f"{name}_sum": Sum(name) for name in COLUMNS}
-    grouped: Any = rows.values(*by).annotate(**sums)
+    grouped: QuerySet[Any, Any] = rows.values(*by).annotate(**sums)
     return grouped.values_list(*by, *sums)

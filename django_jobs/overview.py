@@ -266,7 +266,10 @@ def _failures(alias: str) -> list[tuple[int, str, datetime]]:
 
 
 def _described(
-    alias: str, failures: Sequence[tuple[int, str, datetime]], claims: Iterable[Claim], now: datetime
+    alias: str,
+    failures: Sequence[tuple[int, str, datetime]],
+    claims: Iterable[Claim],
+    now: datetime,
 ) -> _Described:
     """Return the biggest groups of failures, those that grow first, and the jobs of note."""
     members: dict[str, list[tuple[int, datetime]]] = defaultdict(list)

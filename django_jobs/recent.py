@@ -38,8 +38,8 @@ class Stretch:
 class Recent:
     """The last four hours, the oldest stretch first, and the speed of the newest whole minutes."""
 
-    stretches: tuple[Stretch, ...] = ()
-    speed: Speed = Speed()
+    stretches: tuple[Stretch, ...]
+    speed: Speed
 
 
 def columns(alias: str, now: datetime) -> dict[str, Any]:
