@@ -18,6 +18,9 @@ from django_jobs.tallies import COLUMNS, HOUR, Figures, quantile, total
 MOST_PARTS = 1_000
 """So many pairs of job and queue are told apart."""
 
+A_FEW = 4
+"""Hours in which jobs are told apart by the minute."""
+
 MOST_RELEASES = 20
 UNSETTLED = 2
 """So many of the newest minutes may still be incomplete: workers write a minute when it is over."""
@@ -41,6 +44,11 @@ class Range:
     def begin(self, now: datetime) -> int:
         """Return where the oldest point begins, so that the newest one holds `now`."""
         return last_point(now, self.step) + self.step - self.length
+
+    @property
+    def parts_grain(self) -> int:
+        """Return what jobs are told apart by: there are many, so by hours as soon as that will do."""
+        return HOUR if self.length > A_FEW * HOUR else 1
 
 
 RANGES = {
@@ -92,6 +100,7 @@ def points(
     """Return the figures of `span` until `now`, point by point, the empty ones included."""
     begin = span.begin(now)
     rows = within(alias, begin, span.grain)
+    rows = each_job(rows) if queue or name else whole(rows)
     rows = rows.filter(queue=queue) if queue else rows
     rows = rows.filter(name=name) if name else rows
     rows = rows.annotate(at=F("minute") - (F("minute") - begin) % span.step)
@@ -103,8 +112,13 @@ def points(
 
 
 def parts(alias: str, span: Range, now: datetime) -> tuple[Part, ...]:
-    """Return the figures of each job in each queue in `span`, those that ran longest first."""
-    rows = _summed(within(alias, span.begin(now), span.grain), "queue", "name")
+    """Return the figures of each job in each queue in `span`, those that ran longest first.
+
+    From four hours on it is whole hours that count.
+    """
+    grain = span.parts_grain
+    begin = -(-span.begin(now) // grain) * grain
+    rows = _summed(each_job(within(alias, begin, grain)), "queue", "name")
     ordered = rows.order_by("-run_sum_sum", "queue", "name")[:MOST_PARTS]
     return tuple(Part(row[0], row[1], Figures.from_row(row[2:])) for row in ordered)
 
@@ -115,7 +129,7 @@ def speeds(alias: str, now: datetime) -> dict[str, Speed]:
     A queue in which nothing ended is absent.
     """
     begin = settled(now) - LATELY
-    rows = within(alias, begin).filter(minute__lt=begin + LATELY)
+    rows = each_job(within(alias, begin)).filter(minute__lt=begin + LATELY)
     return {row[0]: speed(Figures.from_row(row[1:])) for row in _summed(rows, "queue")}
 
 
@@ -146,6 +160,16 @@ def by_name(found: tuple[Part, ...]) -> Mapping[str, Figures]:
 def within(alias: str, begin: int, grain: int = 1) -> "QuerySet[Tally]":
     """Return the rows of that grain from the minute `begin` on, by an index."""
     return QuerySet(Tally, using=alias).filter(span=grain, minute__gte=begin).order_by()
+
+
+def whole(rows: "QuerySet[Tally]") -> "QuerySet[Tally]":
+    """Return those rows that are about all jobs together: one for each minute or hour."""
+    return rows.filter(queue="", name="")
+
+
+def each_job(rows: "QuerySet[Tally]") -> "QuerySet[Tally]":
+    """Return the others."""
+    return rows.exclude(name="")
 
 
 def as_minute(instant: datetime) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import F, Sum
 
 from django_jobs.engines.bounded import rows_beside
-from django_jobs.history import LATELY, RANGES, Speed, as_time, settled, speed, within
+from django_jobs.history import LATELY, RANGES, Speed, as_time, settled, speed, whole, within
 from django_jobs.tallies import RUNS, WAITS, Figures
 
 SPAN = RANGES["4h"]
@@ -46,13 +46,13 @@ def columns(alias: str, now: datetime) -> dict[str, Any]:
     """Return what an `aggregate()` about other rows has to have for `read`."""
     begin = SPAN.begin(now)
     stretches = (
-        within(alias, begin)
+        whole(within(alias, begin))
         .annotate(at=F("minute") - (F("minute") - begin) % SPAN.step)
         .values("at")
         .annotate(ok=Sum("succeeded"), bad=Sum("failed"), **{f"n{n}": Sum(n) for n in LATE})
     )
     first = settled(now) - LATELY
-    newest = within(alias, first).filter(minute__lt=first + LATELY).values("span")
+    newest = whole(within(alias, first)).filter(minute__lt=first + LATELY).values("span")
     sums = {f"{name}_sum": Sum(name) for name in ("succeeded", "failed", *RUNS)}
     return {
         "stretches": rows_beside(stretches, ("at", "ok", "bad", *(f"n{n}" for n in LATE))),

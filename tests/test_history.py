@@ -44,6 +44,14 @@ def test_the_newest_point_holds_what_has_just_been_written():
     assert sum(point.figures.succeeded for point in found) == 7
 
 
+def test_over_a_day_parts_are_of_whole_hours():
+    TallyFactory(ago=90, succeeded=7)
+    TallyFactory(ago=90, succeeded=9, span=60)
+    TallyFactory(ago=24 * 60 + 30, succeeded=5, span=60)
+    [part] = parts("default", RANGES["24h"], NOON)
+    assert part.figures.succeeded == 9
+
+
 def test_parts_begin_with_what_ran_longest():
     TallyFactory(run_sum=1.0, name="a")
     TallyFactory(run_sum=9.0, name="b")

@@ -117,6 +117,7 @@ class History(Screen):
             "worst": list(self._worst(choice, every)),
             "csv": f"{self.address('admin:django_jobs_history_csv')}?{choice.query()}",
             "home": self._home,
+            "by_hours": choice.span.parts_grain > 1,
         }
 
     def _ranges(self, choice: Choice) -> Iterator[Values]:

@@ -22,20 +22,19 @@ from django_jobs.engines.base import (
 )
 from django_jobs.engines.endings import JobEnding, RunEnding, job_ending, run_ending
 from django_jobs.engines.lanes import LANES, Lane, in_turn
-from django_jobs.engines.orm import ORMEngine
 from django_jobs.engines.orm.claiming import Candidate, chosen
 from django_jobs.engines.orm.ends import Ended
 from django_jobs.engines.orm.inserting import first_run_at
 from django_jobs.engines.orm.stepping import step_row, wake_at
 from django_jobs.engines.steps import Memo, StepRecord
-from django_jobs.engines.tallies import Upserting
+from django_jobs.engines.upserting import Upserting
 from django_jobs.serializers import load
 from django_jobs.states import StepState
 
 PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
 
 
-class SQLiteEngine(Upserting, ORMEngine):
+class SQLiteEngine(Upserting):
     """All verbs on SQLite (3.37 or newer)."""
 
     # Its lock is not fair: without a pause a web request waits for a third of a second.

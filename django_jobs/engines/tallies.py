@@ -1,13 +1,11 @@
-"""The part of the Engine seam that is about figures: its verbs, and what each promises.
-
-And the statement that adds: it is the same on every database that knows ON CONFLICT.
-"""
+"""The part of the Engine seam that is about figures: its verbs, and what each promises."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
-from django_jobs.tallies import COLUMNS, COUNTS, HOUR, RUNS, SUMS, WAITS, Counted
+from django_jobs.tallies import COLUMNS, COUNTS, HOUR, RUNS, SUMS, WAITS, Counted, Figures
 
 
 class TallyVerbs(ABC):
@@ -15,10 +13,10 @@ class TallyVerbs(ABC):
 
     @abstractmethod
     def add_tallies(self, counted: Sequence[Counted]) -> None:
-        """Add figures to the rows of their minutes and hours, all or none of them.
+        """Add figures to the rows of their minutes and hours, and to those of all jobs together.
 
-        Several sessions may add to the same rows at once: nothing is lost or counted twice. Who
-        cannot know whether it was done must not do it again.
+        All of them are added, or none. Several sessions may add to the same rows at once: nothing
+        is lost or counted twice. Who cannot know whether it was done must not do it again.
         """
 
     @abstractmethod
@@ -34,39 +32,34 @@ class TallyVerbs(ABC):
 
 
 KEY = ("span", "minute", "queue", "name")
+NAMES = (*KEY, *COLUMNS)
 _ADDED = [f"{name} = django_jobs_tally.{name} + excluded.{name}" for name in (*COUNTS, *SUMS)] + [
     f"{name} = coalesce(django_jobs_tally.{name} + excluded.{name}, django_jobs_tally.{name}, "
     f"excluded.{name})"
     for name in (*WAITS, *RUNS)
 ]
-ADD_TALLIES = f"""
-    INSERT INTO django_jobs_tally ({", ".join((*KEY, *COLUMNS))})
-    VALUES ({", ".join(["%s"] * len((*KEY, *COLUMNS)))})
-    ON CONFLICT ({", ".join(KEY)}) DO UPDATE SET {", ".join(_ADDED)}
-"""  # noqa: S608 - names of our own columns
+INTO = f"django_jobs_tally ({', '.join(NAMES)})"
+ON_CONFLICT = f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET {', '.join(_ADDED)}"
+"""The parts of a statement that adds, the same on every database that knows them."""
 
 
-def in_order(counted: Sequence[Counted]) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows to be added, of minutes and of hours, in the one order of all sessions.
+def in_order(counted: Sequence[Counted]) -> list[tuple[Any, ...]]:
+    """Return the rows to be added, of minutes and of hours, in the one order of all sessions.
 
-    Two of them that meet at the same rows wait for each other, but never in a circle.
+    Two of them that meet at the same rows wait for each other, but never in a circle. Each minute
+    and each hour has a row of all jobs together, too, without a queue or a name.
     """
-    found = [
-        (span, each.minute - each.minute % span, each.queue, each.name, each)
-        for span in (1, HOUR)
-        for each in counted
-    ]
-    for *key, each in sorted(found, key=lambda item: item[:4]):
-        yield (*key, *each.figures.as_row())
+    wholes: dict[int, Figures] = defaultdict(Figures)
+    for each in counted:
+        wholes[each.minute].add(each.figures)
+    every = [*counted, *(Counted(minute, "", "", figures) for minute, figures in wholes.items())]
+    rows: dict[tuple[int, int, str, str], Figures] = defaultdict(Figures)
+    for each in every:
+        for span in (1, HOUR):
+            key = (span, each.minute - each.minute % span, each.queue, each.name)
+            rows[key].add(each.figures)
+    return [(*key, *figures.as_row()) for key, figures in sorted(rows.items(), key=_key)]
 
 
-class Upserting:
-    """The verb that adds, for engines of databases that know ON CONFLICT."""
-
-    connection: Any
-    transaction: Any
-
-    def add_tallies(self, counted: Sequence[Counted]) -> None:
-        """Add figures to the rows of their minutes and hours."""
-        with self.transaction(), self.connection.cursor() as cursor:
-            cursor.executemany(ADD_TALLIES, list(in_order(counted)))
+def _key(item: tuple[tuple[int, int, str, str], Figures]) -> tuple[int, int, str, str]:
+    return item[0]

@@ -11,14 +11,14 @@ class Tally(models.Model):
     """What ended in one minute, or one hour, of one job in one queue. Rows only grow.
 
     Every end is counted in both; minutes are kept for two days, hours for `RETENTION_HISTORY`.
-    The histograms are columns, so that any database can sum them up; an empty bucket is NULL.
+    A row without queue and name is about all jobs together. The histograms are columns, so that any database can sum them up; an empty bucket is NULL.
     """
 
     id = models.BigAutoField(primary_key=True)
     span = models.SmallIntegerField(help_text="Minutes that it is about: 1 or 60.")
     minute = models.IntegerField(help_text="Its begin, in minutes since 1970 (UTC).")
-    queue = models.CharField(max_length=64, help_text="Queue of the jobs.")
-    name = models.CharField(max_length=255, help_text="Name of their definition.")
+    queue = models.CharField(max_length=64, help_text="Queue of the jobs; empty: all of them.")
+    name = models.CharField(max_length=255, help_text="Their definition; empty: all of them.")
     succeeded = models.IntegerField(default=0, help_text="Jobs that ended well.")
     failed = models.IntegerField(default=0, help_text="Jobs that failed for good.")
     retried = models.IntegerField(default=0, help_text="Attempts after which the job is retried.")

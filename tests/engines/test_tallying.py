@@ -30,7 +30,12 @@ def counted(minute=MINUTE, queue="mail", name="shop.send", **values):
 
 def rows(*columns, **filters):
     columns = columns or ("span", "minute", "queue", "name", "succeeded")
-    return list(Tally.objects.filter(**filters).order_by("span", "minute").values_list(*columns))
+    found = Tally.objects.filter(**filters).exclude(name="").order_by("span", "minute")
+    return list(found.values_list(*columns))
+
+
+def row_of(**filters):
+    return Tally.objects.exclude(name="").get(**filters)
 
 
 def test_what_is_added_stands_in_its_minute_and_in_its_hour(engine):
@@ -39,7 +44,7 @@ def test_what_is_added_stands_in_its_minute_and_in_its_hour(engine):
         (1, MINUTE, "mail", "shop.send", 3),
         (HOUR, HOUR_OF_IT, "mail", "shop.send", 3),
     ]
-    row = Tally.objects.filter(span=1).get()
+    row = row_of(span=1)
     assert (row.failed, row.retried, row.run_sum, row.run_6, row.run_7) == (1, 0, 1.5, 3, None)
 
 
@@ -53,7 +58,7 @@ def test_more_is_added_to_what_is_there(engine):
         (1, MINUTE + 1, 1),
         (HOUR, HOUR_OF_IT, 6),
     ]
-    first = Tally.objects.get(span=1, minute=MINUTE)
+    first = row_of(span=1, minute=MINUTE)
     assert (first.run_sum, first.run_6, first.run_9, first.run_0) == (3.5, 3, 2, None)
 
 
@@ -62,6 +67,17 @@ def test_queues_and_names_are_kept_apart(engine):
     assert len(rows(span=1)) == 3
     engine.add_tallies([])
     assert len(rows()) == 6
+
+
+def test_all_jobs_together_have_a_row_of_their_own(engine):
+    engine.add_tallies([counted(succeeded=3), counted(queue="other", failed=2)])
+    engine.add_tallies([counted(MINUTE + 1)])
+    whole = Tally.objects.filter(queue="", name="").order_by("span", "minute")
+    assert list(whole.values_list("span", "minute", "succeeded", "failed", "run_6")) == [
+        (1, MINUTE, 4, 2, 4),
+        (1, MINUTE + 1, 1, 0, 1),
+        (HOUR, HOUR_OF_IT, 5, 2, 5),
+    ]
 
 
 def test_all_of_it_is_added_or_nothing(engine, transactional_db):
@@ -85,23 +101,24 @@ def test_workers_that_add_to_the_same_rows_at_once_lose_and_double_nothing(engin
         done.result(60)
     assert {succeeded for *_, succeeded in rows(name__startswith="shop.")} == {15}
     assert {succeeded for *_, succeeded in rows(name__startswith="own.")} == {5}
+    assert {row.succeeded for row in Tally.objects.filter(name="")} == {3 * 5 * 9}
     assert len(rows()) == 2 * 11
 
 
 def test_old_minutes_go_first_and_old_hours_much_later(engine):
     for minute in (MINUTE - 3000, MINUTE - 100, MINUTE):
         engine.add_tallies([counted(minute)])
-    assert engine.prune_tallies(MINUTE - 2880, 0, 10) == 1
+    assert engine.prune_tallies(MINUTE - 2880, 0, 10) == 2
     assert [minute for _, minute, *_ in rows(span=1)] == [MINUTE - 100, MINUTE]
     assert len(rows(span=HOUR)) == 3
-    assert engine.prune_tallies(0, MINUTE - 2880, 10) == 1
+    assert engine.prune_tallies(0, MINUTE - 2880, 10) == 2
     assert len(rows(span=HOUR)) == 2
 
 
 def test_pruning_takes_the_oldest_and_no_more_than_it_may(engine):
     for minute in range(MINUTE, MINUTE + 5):
         engine.add_tallies([counted(minute)])
-    assert engine.prune_tallies(MINUTE + 9, 0, 2) == 2
+    assert engine.prune_tallies(MINUTE + 9, 0, 4) == 4
     assert [minute for _, minute, *_ in rows(span=1)] == [MINUTE + 2, MINUTE + 3, MINUTE + 4]
 
 

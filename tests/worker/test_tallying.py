@@ -50,7 +50,7 @@ def end(outcome=None, *, seconds=0.3, waited=2.0, fenced=False, queue="mail"):
 
 
 def counts():
-    rows = Tally.objects.filter(span=1)
+    rows = Tally.objects.filter(span=1).exclude(name="")
     columns = ("minute", "succeeded", "failed", "retried", "cancelled", "put_off")
     return list(rows.order_by("minute").values_list(*columns))
 
@@ -64,7 +64,7 @@ def test_a_minute_is_written_when_it_is_over_and_once(tallier, engine, frozen_cl
     tallier.run(engine)
     tallier.run(engine)
     assert counts() == [(MINUTE, 2, 0, 0, 0, 0)]
-    row = Tally.objects.get(span=1)
+    row = Tally.objects.exclude(name="").get(span=1)
     assert (row.queue, row.name, row.wait_sum, row.wait_8, row.run_5) == (
         "mail",
         "shop.send",
@@ -101,7 +101,7 @@ def test_an_end_that_was_refused_counts_elsewhere(tallier, engine):
 def test_a_run_that_never_began_has_no_times(tallier, engine):
     tallier.count([end(Interrupted(), waited=None)])
     tallier.write_all(engine)
-    row = Tally.objects.get(span=1)
+    row = Tally.objects.exclude(name="").get(span=1)
     assert (row.put_off, row.wait_sum, row.wait_0, row.run_0) == (1, 0.0, None, None)
 
 
@@ -197,5 +197,7 @@ def test_a_worker_that_ends_in_good_order_has_counted_everything(worker_environm
         enqueue(add, number)
     command = [sys.executable, "-m", "django", "runworker", "--burst"]
     subprocess.run(command, env=worker_environment, check=True, timeout=60, capture_output=True)
-    assert sum(Tally.objects.filter(span=60).values_list("succeeded", flat=True)) == 7
-    assert sum(Tally.objects.filter(span=1).values_list("succeeded", flat=True)) == 7
+    assert (
+        sum(Tally.objects.filter(span=60).exclude(name="").values_list("succeeded", flat=True)) == 7
+    )
+    assert sum(Tally.objects.filter(span=1, name="").values_list("succeeded", flat=True)) == 7

@@ -20,7 +20,7 @@ class Tallying(Rows):
     def add_tallies(self, counted: Sequence[Counted]) -> None:
         """Add figures to the rows of their minutes and hours, which are made where they miss."""
         tallies = self.all_of(Tally)
-        rows = list(in_order(counted))
+        rows = in_order(counted)
         with self.transaction():
             keys = [dict(zip(KEY, row, strict=False)) for row in rows]
             tallies.bulk_create([Tally(**key) for key in keys], ignore_conflicts=True)
