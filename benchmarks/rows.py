@@ -21,6 +21,8 @@ TABLES = (
     "event",
     "event_key",
     "wait",
+    "tally",
+    "release",
 )
 
 INSERT = """

@@ -60,6 +60,9 @@ class Settings:
     )
     RETENTION_TICKS: float = _meaning("days that the history of schedules is kept", 30.0, low=1)
     RETENTION_EVENTS: float = _meaning("days that events are kept", 7.0, low=1)
+    RETENTION_HISTORY: float = _meaning(
+        "days that the figures of the history are kept", 90.0, low=2
+    )
     SCHEDULES_ENABLED: bool = _meaning("False: no schedule enqueues anything", True)
     LISTEN: bool = _meaning(
         "wake workers at once: LISTEN on PostgreSQL, a look for commits on SQLite", True

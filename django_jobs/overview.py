@@ -11,11 +11,14 @@ from typing import Any, NamedTuple
 
 from django.db.models import Case, Count, DateTimeField, F, Min, OuterRef, Q, QuerySet, When
 
-from django_jobs import summary
+from django_jobs import recent, registry, summary
 from django_jobs.conf import get_settings
 from django_jobs.engines.bounded import BoundedCount, BoundedMin, beside
+from django_jobs.history import LATELY as MEASURED
+from django_jobs.history import as_time, settled
 from django_jobs.models import Claim, Event, Job, Queue, Schedule
 from django_jobs.operations import is_paused
+from django_jobs.recent import Recent
 from django_jobs.states import State
 from django_jobs.summary import WorkerSummary, with_error
 
@@ -28,11 +31,16 @@ MOST_EVENTS = 1_000
 MOST_QUEUES = 200
 MOST_CLAIMS = 1_000
 MOST_GROUPS = 10
+MOST_HELD = 1_000
+MOST_OVERDUE = 20
 NEWEST = 6
 NEXT = 10
 LONGEST_RETENTION = 100 * 365
 RECENT = timedelta(minutes=15)
 LATELY = timedelta(hours=24)
+OBEYING = timedelta(seconds=60)
+"""A run may go on so long after its time limit, of which its worker tells it."""
+
 TREND = 8
 """So many spans of 15 minutes make the trend of an error."""
 
@@ -68,11 +76,13 @@ class ErrorGroup:
     """Failures of one kind among the newest: how many, since when, and the newest.
 
     `trend`: how many in each quarter of an hour of the last two hours, the last one being now.
+    `measured`: how many in the minutes that the speed in `Recent` is about.
     """
 
     fingerprint: str
     count: int
     trend: tuple[int, ...]
+    measured: int
     first: datetime
     newest: Failure
 
@@ -80,6 +90,17 @@ class ErrorGroup:
     def recent(self) -> int:
         """How many within the last 15 minutes."""
         return self.trend[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A run that goes on after its time limit. `asked`: since when it has been asked to stop."""
+
+    job_id: int
+    name: str
+    since: datetime
+    limit: float
+    asked: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +129,8 @@ class Overview:
 
     `held`: how many jobs run, by the name of their worker. `due_since`: since when the oldest job that is due has not been made ready. `kept`: failed
     jobs that should have been deleted a day ago. `given_up`: how many of the newest events could not
-    be handed out, within a day. `schedules`: the next ones, late ones first.
+    be handed out, within a day. `schedules`: the next ones, late ones first. `overdue`: runs that
+    go on after their time limit, a minute of grace included.
     """
 
     now: datetime
@@ -127,6 +149,8 @@ class Overview:
     workers: tuple[WorkerSummary, ...]
     silent: tuple[SilentWorker, ...]
     schedules: tuple[Schedule, ...]
+    overdue: tuple[Overdue, ...]
+    recent: Recent
 
     @property
     def running(self) -> int:
@@ -145,21 +169,28 @@ class Overview:
         return not (self.queues or self.held or any(amount.number for amount in numbers))
 
 
+class _Described(NamedTuple):
+    groups: tuple[ErrorGroup, ...]
+    newest: tuple[Failure, ...]
+    overdue: tuple[Overdue, ...]
+
+
 def look(alias: str, now: datetime) -> Overview:
     """Return how the jobs of the database `alias` are at `now`."""
     workers = summary.workers(alias, now)
-    held, silent = _held(alias, now)
+    claims = list(Claim.objects.using(alias).order_by("expires_at")[:MOST_CLAIMS])
     failures = _failures(alias)
-    groups, newest = _errors(alias, failures, now)
+    known = _described(alias, failures, claims, now)
     return Overview(
         now=now,
-        held=held,
+        held=_held(claims),
         failed=_amount(len(failures), summary.CAP),
-        groups=groups,
-        newest=newest,
+        groups=known.groups,
+        newest=known.newest,
+        overdue=known.overdue,
         queues=_queues(alias, now, workers),
         workers=workers,
-        silent=silent,
+        silent=_silent(claims, now),
         schedules=_schedules(alias),
         **_counts(alias, now),
     )
@@ -180,6 +211,7 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
         ready=beside(jobs.filter(state=State.READY).values("queue")[:most]),
         kept=beside(old.values("finished_at")[:most]),
         given_up=beside(_given_up(alias, now), "given_up"),
+        **recent.columns(alias, now),
     )
     more = found["seen"] > summary.CAP
     retrying = found["seen"] - found["waiting"] - found["scheduled"]
@@ -192,6 +224,7 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
         "kept": _amount(found["kept"], summary.CAP),
         "given_up": found["given_up"],
         "due_since": due,
+        "recent": recent.read(found, now),
     }
 
 
@@ -203,22 +236,26 @@ def _given_up(alias: str, now: datetime) -> "QuerySet[Any, Any]":
     return newest.values("given_up")[:MOST_EVENTS]
 
 
-def _held(alias: str, now: datetime) -> tuple[dict[str, int], tuple[SilentWorker, ...]]:
-    """Return how many jobs each worker holds, and who holds some of them past the lease."""
-    claims = list(Claim.objects.using(alias).order_by("expires_at")[:MOST_CLAIMS])
+def _held(claims: Iterable[Claim]) -> dict[str, int]:
+    """Return how many jobs each worker holds."""
     held: dict[str, int] = defaultdict(int)
-    silent: dict[str, list[Claim]] = defaultdict(list)
     for claim in claims:
         held[claim.worker] += len(claim.job_ids)
+    return dict(held)
+
+
+def _silent(claims: Iterable[Claim], now: datetime) -> tuple[SilentWorker, ...]:
+    """Return who holds jobs past the lease."""
+    silent: dict[str, list[Claim]] = defaultdict(list)
+    for claim in claims:
         if claim.expires_at < now and claim.job_ids:
             silent[claim.worker].append(claim)
-    workers = tuple(
+    return tuple(
         SilentWorker(
             worker, late[0].expires_at, tuple(job_id for claim in late for job_id in claim.job_ids)
         )
         for worker, late in silent.items()
     )
-    return dict(held), workers
 
 
 def _failures(alias: str) -> list[tuple[int, str, datetime]]:
@@ -228,10 +265,13 @@ def _failures(alias: str) -> list[tuple[int, str, datetime]]:
     return list(rows)
 
 
-def _errors(
-    alias: str, failures: Sequence[tuple[int, str, datetime]], now: datetime
-) -> tuple[tuple[ErrorGroup, ...], tuple[Failure, ...]]:
-    """Return the biggest groups of failures, those that grow first, and the newest failures."""
+def _described(
+    alias: str,
+    failures: Sequence[tuple[int, str, datetime]],
+    claims: Iterable[Claim],
+    now: datetime,
+) -> _Described:
+    """Return the biggest groups of failures, those that grow first, and the jobs of note."""
     members: dict[str, list[tuple[int, datetime]]] = defaultdict(list)
     for job_id, fingerprint, finished_at in failures[: summary.CAP]:
         members[fingerprint].append((job_id, finished_at))
@@ -239,13 +279,25 @@ def _errors(
     biggest = sorted(members, key=lambda name: (trends[name][-1], len(members[name])), reverse=True)
     heads = {name: members[name][0][0] for name in biggest[:MOST_GROUPS]}
     ids = [job_id for job_id, _, _ in failures[:NEWEST]]
-    known = _described(alias, {*heads.values(), *ids})
+    failed = Q(pk__in={*heads.values(), *ids}, state=State.FAILED)
+    jobs = _of_note(alias, failed | _overdue(claims, now))
+    known = {job.pk: _failure(job) for job in jobs if job.state == State.FAILED}
+    end = as_time(settled(now))
     groups = tuple(
-        ErrorGroup(name, len(found), trends[name], found[-1][1], known[head])
+        ErrorGroup(
+            name,
+            len(found),
+            trends[name],
+            sum(end - timedelta(minutes=MEASURED) <= at < end for _, at in found),
+            found[-1][1],
+            known[head],
+        )
         for name, head in heads.items()
         if (found := members[name]) and head in known
     )
-    return groups, tuple(known[job_id] for job_id in ids if job_id in known)
+    newest = tuple(known[job_id] for job_id in ids if job_id in known)
+    overdue = tuple(_as_overdue(job) for job in jobs if job.state == State.RUNNING)
+    return _Described(groups, newest, overdue)
 
 
 def _trend(times: Iterable[datetime], now: datetime) -> tuple[int, ...]:
@@ -257,13 +309,35 @@ def _trend(times: Iterable[datetime], now: datetime) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def _described(alias: str, job_ids: Iterable[int]) -> dict[int, Failure]:
-    """Return the failed ones of some jobs; one may have been retried since it was counted."""
-    jobs = Job.objects.using(alias).filter(pk__in=job_ids, state=State.FAILED)
-    rows: Any = with_error(jobs.only("name", "queue", "finished_at"))
-    return {
-        row.pk: Failure(row.pk, row.name, row.queue, row.finished_at, _error(row)) for row in rows
-    }
+def _overdue(claims: Iterable[Claim], now: datetime) -> Q:
+    """Return the condition of runs, under leases that hold, which their limit has not ended."""
+    names: dict[float, list[str]] = defaultdict(list)
+    for definition in registry.definitions():
+        if definition.timeout:
+            names[definition.timeout].append(definition.name)
+    living = sorted((claim.pk, claim.job_ids) for claim in claims if claim.expires_at >= now)
+    # The oldest claims are where runs have lasted long.
+    ids = [job_id for _, job_ids in living for job_id in job_ids][:MOST_HELD]
+    late = Q(pk__in=[])
+    for limit, known in names.items():
+        late |= Q(name__in=known, started_at__lt=now - timedelta(seconds=limit) - OBEYING)
+    return Q(pk__in=ids, state=State.RUNNING) & late
+
+
+def _of_note(alias: str, wanted: Q) -> list[Any]:
+    """Return some jobs; one that was failed may have been retried since it was counted."""
+    columns = ("name", "queue", "state", "started_at", "finished_at", "cancel_requested_at")
+    jobs = Job.objects.using(alias).filter(wanted).order_by("state", "id").only(*columns)
+    return list(with_error(jobs)[: MOST_GROUPS + NEWEST + MOST_OVERDUE])
+
+
+def _failure(job: Any) -> Failure:
+    return Failure(job.pk, job.name, job.queue, job.finished_at, _error(job))
+
+
+def _as_overdue(job: Any) -> Overdue:
+    limit = registry.get(job.name).timeout or 0.0
+    return Overdue(job.pk, job.name, job.started_at, limit, job.cancel_requested_at)
 
 
 def _error(row: Any) -> str:

@@ -6,7 +6,7 @@ Judges an overview and reads nothing itself, so that the dashboard, `health.json
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 
@@ -16,11 +16,29 @@ from django.utils.translation import ngettext
 from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration
-from django_jobs.overview import NEXT, RECENT, Amount, Overview, QueueState, look
+from django_jobs.overview import (
+    NEXT,
+    RECENT,
+    TREND,
+    Amount,
+    ErrorGroup,
+    Overview,
+    QueueState,
+    look,
+)
 from django_jobs.planning import PUNCTUAL
 
 SPIKE = 10
 """So many failures of one kind within 15 minutes are a problem."""
+
+FEW = 5
+"""Fewer failures of one kind are no problem, however little else there is."""
+
+SHARE = 0.05
+"""A bigger share of failures of one kind in what finishes is a problem."""
+
+WINDOW = 4
+"""So many stretches of five minutes hold every quarter of an hour that ends in the last one."""
 
 PATIENCE = timedelta(seconds=60)
 """A job that is ready, in a queue that is served, should not wait longer."""
@@ -46,6 +64,10 @@ class Operation(StrEnum):
     """The jobs of the worker that is the target."""
     RETRY = "retry"
     """The failed jobs whose fingerprint is the target."""
+    CANCEL = "cancel"
+    """The running job whose number is the target: it is asked to stop."""
+    FORCE = "force"
+    """The same, but it is taken from its worker: it has been asked, and goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +97,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All problems, the worst first."""
+    """All problems, the worst first; or for how long there has been none, in words, if known."""
 
     problems: tuple[Problem, ...]
+    clear_for: str = ""
 
     @property
     def level(self) -> Level:
@@ -89,7 +112,8 @@ class Verdict:
         """The number of problems in words, or that there is none."""
         number = len(self.problems)
         if not number:
-            return _("All clear")
+            span = self.clear_for
+            return _("All clear for %(span)s") % {"span": span} if span else _("All clear")
         return ngettext("%(number)d problem", "%(number)d problems", number) % {"number": number}
 
 
@@ -101,7 +125,45 @@ def verdict() -> Verdict:
 def judge(seen: Overview) -> Verdict:
     """Return what is wrong in `seen`, by rules of falling weight."""
     found = [problem for rule in RULES for problem in rule(seen)]
-    return Verdict(tuple(sorted(found, key=lambda problem: problem.level is not Level.BAD)))
+    ordered = sorted(found, key=lambda problem: problem.level is not Level.BAD)
+    return Verdict(tuple(ordered), "" if found else clear_for(seen))
+
+
+def clear_for(seen: Overview) -> str:
+    """Return for how long nothing has been wrong, as far as the figures of four hours tell.
+
+    That is since the newest stretch in which failures would have been a problem, or a run began
+    late. Where nothing ran nothing is known; nor is more than that of the time before.
+    """
+    stretches = seen.recent.stretches
+    known = [place for place, stretch in enumerate(stretches) if stretch.finished or stretch.late]
+    if not known:
+        return ""
+    bad = [place for place in known if _was_bad(seen, place)]
+    since = stretches[bad[-1]].end if bad else stretches[known[0]].begin
+    since = min(max([since, *_spikes(seen)]), seen.now)
+    span = duration((seen.now - since) // timedelta(minutes=1) * 60)
+    if seen.now - since < timedelta(minutes=1):
+        return ""
+    if since == stretches[0].begin:
+        return _("%(span)s or more") % {"span": span}
+    return span
+
+
+def _was_bad(seen: Overview, place: int) -> bool:
+    window = seen.recent.stretches[max(place - WINDOW + 1, 0) : place + 1]
+    failed = sum(stretch.failed for stretch in window)
+    finished = sum(stretch.finished for stretch in window)
+    often = failed >= FEW and failed > SHARE * finished
+    return bool(window[-1].late) or failed >= SPIKE or often
+
+
+def _spikes(seen: Overview) -> Iterator[datetime]:
+    """Yield when quarters of an hour ended in which one error had struck many jobs."""
+    for group in seen.groups:
+        for place, number in enumerate(group.trend):
+            if number >= SPIKE:
+                yield seen.now - (TREND - 1 - place) * RECENT
 
 
 def no_worker(seen: Overview) -> Iterator[Problem]:
@@ -171,9 +233,17 @@ def silent_worker(seen: Overview) -> Iterator[Problem]:
 
 def failure_spike(seen: Overview) -> Iterator[Problem]:
     """Yield the errors that have struck many jobs just now."""
-    for group in islice((group for group in seen.groups if group.recent >= SPIKE), NAMED):
-        text = _("%(recent)s jobs of %(job)s failed within %(span)s: %(error)s") % {
-            "recent": f"{group.recent:,}",
+    for group in islice((group for group in seen.groups if _strikes(group, seen)), NAMED):
+        often = group.recent < SPIKE
+        text = _("%(recent)s jobs of %(job)s failed within %(span)s: %(error)s")
+        if often:
+            text = _(
+                "%(recent)s jobs of %(job)s failed within %(span)s, %(share)s of what finished: "
+                "%(error)s"
+            )
+        text %= {
+            "recent": f"{group.measured if often else group.recent:,}",
+            "share": f"{_share(group, seen):.0%}",
             "job": group.newest.name.rpartition(".")[2],
             "span": duration(RECENT),
             "error": group.newest.error or _("without an error on record"),
@@ -181,6 +251,22 @@ def failure_spike(seen: Overview) -> Iterator[Problem]:
         newest = (group.newest.job_id,)
         fix = Fix(Operation.RETRY, group.fingerprint, group.count, newest)
         yield Problem("failure-spike", Level.BAD, text, fix=fix)
+
+
+def overdue_run(seen: Overview) -> Iterator[Problem]:
+    """Yield the runs that their time limit has not ended."""
+    for run in seen.overdue[:NAMED]:
+        text = _("%(job)s #%(id)s runs for %(span)s; its time limit is %(limit)s.") % {
+            "job": run.name.rpartition(".")[2],
+            "id": run.job_id,
+            "span": duration(round((seen.now - run.since).total_seconds())),
+            "limit": duration(run.limit),
+        }
+        if run.asked:
+            text += " " + _("It was asked to stop %(ago)s.") % {"ago": ago(run.asked, seen.now)}
+        operation = Operation.FORCE if run.asked else Operation.CANCEL
+        fix = Fix(operation, str(run.job_id), 1, (run.job_id,))
+        yield Problem("overdue-run", Level.WARNING, text, fix=fix)
 
 
 def slow_queue(seen: Overview) -> Iterator[Problem]:
@@ -245,9 +331,22 @@ RULES: tuple[Callable[[Overview], Iterator[Problem]], ...] = (
     failure_spike,
     slow_queue,
     paused_queue,
+    overdue_run,
     given_up_event,
     no_cleaning,
 )
+
+
+def _strikes(group: ErrorGroup, seen: Overview) -> bool:
+    """Say whether an error strikes many jobs just now, or a good part of the few there are."""
+    finished = seen.recent.speed.finished
+    often = group.measured >= FEW and group.measured > SHARE * finished > 0
+    return group.recent >= SPIKE or often
+
+
+def _share(group: ErrorGroup, seen: Overview) -> float:
+    # Not every failure is among the figures: a job that nobody knows fails without a run.
+    return group.measured / max(seen.recent.speed.finished, group.measured, 1)
 
 
 def _open(seen: Overview) -> Iterator[QueueState]:

@@ -6,9 +6,10 @@ import factory
 from factory.django import DjangoModelFactory
 
 from django_jobs import clock
-from django_jobs.models import Claim, Job, JobRun, Queue, Schedule, Tick, Worker
+from django_jobs.models import Claim, Job, JobRun, Queue, Schedule, Tally, Tick, Worker
 from django_jobs.planning import TickOutcome
 from django_jobs.states import RunOutcome, State
+from django_jobs.tallies import COLUMNS
 
 
 def before(**span):
@@ -103,6 +104,39 @@ class TickFactory(DjangoModelFactory):
     outcome = TickOutcome.ON_TIME
     job_id = factory.Sequence(lambda number: 800_000 + number)
     made_at = before(seconds=10)
+
+
+class TallyFactory(DjangoModelFactory):
+    """What ended `ago` minutes ago: one job that ended well after half a second."""
+
+    class Meta:
+        model = Tally
+        skip_postgeneration_save = True
+
+    class Params:
+        ago = 5
+
+    span = 1
+    minute = factory.LazyAttribute(
+        lambda row: (int(clock.now().timestamp()) // 60 - row.ago) // row.span * row.span
+    )
+    queue = "default"
+    name = "tests.jobs.add"
+    succeeded = 1
+    wait_sum = factory.LazyAttribute(lambda row: 0.1 * row.succeeded)
+    run_sum = factory.LazyAttribute(lambda row: 0.5 * row.succeeded)
+    wait_4 = factory.SelfAttribute("succeeded")
+    run_6 = factory.SelfAttribute("succeeded")
+
+    @factory.post_generation
+    def whole(self, *_, **__):
+        """Add it to what is about all jobs together, as workers do."""
+        key = {"span": self.span, "minute": self.minute, "queue": "", "name": ""}
+        row, _ = Tally.objects.get_or_create(**key)
+        for name in COLUMNS:
+            if more := getattr(self, name):
+                setattr(row, name, (getattr(row, name) or 0) + more)
+        row.save()
 
 
 class JobFactory(DjangoModelFactory):

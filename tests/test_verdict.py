@@ -14,6 +14,7 @@ from tests.factories import (
     JobFactory,
     QueueFactory,
     ScheduleFactory,
+    TallyFactory,
     WorkerFactory,
 )
 
@@ -304,6 +305,8 @@ def test_seven_queries_answer_however_much_there_is(django_assert_num_queries, s
         ClaimFactory()
         failing(2, f"error-{number}")
         JobFactory(scheduled=True)
+        JobFactory(running=True, name="tests.jobs.send", started_at=ago(minutes=5))
+        TallyFactory(ago=number, name=f"shop.job{number}")
     with django_assert_num_queries(QUERIES) as queries:
         verdict.verdict()
     assert all("args" not in query["sql"] or "schedule" in query["sql"] for query in queries)

@@ -91,6 +91,23 @@ def requeue(given: Given, _by: str) -> Pressed:
     return Pressed(f"{told.text} {more}", told.log, told.what)
 
 
+def cancel(given: Given, _by: str) -> Pressed:
+    """Ask one running job to stop, or take it from its worker: `force`."""
+    job_id = _number(given.get("job", ""))
+    if job_id is None:
+        return _broken()
+    jobs = Job.objects.using(get_settings().DATABASE).filter(pk=job_id, state=State.RUNNING)
+    force = bool(given.get("force"))
+    if not force and jobs.filter(cancel_requested_at__isnull=False).exists():
+        text = _("No change: job #%(job)s was asked to stop already.")
+        return Pressed(text % {"job": job_id})
+    result = operations.cancel([job_id], force=force)
+    if result.asked:
+        text = _("Job #%(job)s was asked to stop.") % {"job": job_id}
+        return Pressed(text, "asked to stop", f"#{job_id}", job_id)
+    return replace(_told(result, _("cancelled"), f"#{job_id}"), target=job_id)
+
+
 def pause(given: Given, by: str) -> Pressed:
     """Pause a queue."""
     name, reason = given.get("queue", ""), given.get("reason", "").strip()
@@ -113,6 +130,7 @@ VERBS: dict[str, tuple[Any, Callable[[Given, str], Pressed]]] = {
     "retry": (Job, retry),
     "retry-all": (Job, retry_all),
     "requeue": (Job, requeue),
+    "cancel": (Job, cancel),
     "pause": (Queue, pause),
     "resume": (Queue, resume),
 }

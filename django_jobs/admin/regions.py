@@ -8,9 +8,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from django_jobs.admin.charts import about
+from django_jobs.admin.history_charts import recent_chart
 from django_jobs.admin.rights import Rights
 from django_jobs.display import ago, duration
 from django_jobs.models import Batch, Event, Job, JobRun, Queue, Schedule, Worker
@@ -22,6 +25,8 @@ from django_jobs.verdict import Fix, Level, Operation, Problem, Verdict
 MARKS = {Level.OK: "✓", Level.WARNING: "!", Level.BAD: "✕"}
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN_SCHEDULES = 5
+WHOLE = 10
+"""From so many jobs a minute on no fraction is shown."""
 
 Values = dict[str, Any]
 
@@ -42,6 +47,8 @@ class Regions:
             "lists": list(self._lists()),
             "verdict": self._verdict(),
             "counts": list(self._counts()),
+            "chart": recent_chart(seen.recent.stretches),
+            "history": self._address("history"),
             "groups": [self._group(group) for group in seen.groups],
             "failed": str(seen.failed),
             "considered": f"{seen.failed.number:,}" if seen.failed.capped else "",
@@ -66,6 +73,7 @@ class Regions:
         workers = ngettext("%(number)d worker alive", "%(number)d workers alive", alive)
         running = ngettext("%(number)d job running", "%(number)d jobs running", self._seen.running)
         facts = [workers % {"number": alive}, running % {"number": self._seen.running}]
+        facts += self._speed()
         return {
             "level": level.value,
             "mark": MARKS[level],
@@ -73,6 +81,17 @@ class Regions:
             "facts": " · ".join(facts),
             "problems": [self._problem(problem) for problem in self._found.problems],
         }
+
+    def _speed(self) -> Iterator[str]:
+        """Yield how fast it goes, if anything finished within a quarter of an hour."""
+        speed = self._seen.recent.speed
+        if not speed.finished:
+            return
+        number = speed.per_minute
+        shown = number_format(number, 0 if number >= WHOLE else 1)
+        yield _("%(number)s jobs/min") % {"number": shown}
+        if speed.p95_run is not None:
+            yield _("p95 %(span)s") % {"span": about(speed.p95_run)}
 
     def _problem(self, problem: Problem) -> Values:
         return {
@@ -95,6 +114,10 @@ class Regions:
         elif fix.operation is Operation.REQUEUE:
             text = ngettext("Requeue %(number)s job", "Requeue %(number)s jobs", fix.count)
             yield self._button("requeue", text % {"number": f"{fix.count:,}"}, worker=fix.target)
+        elif fix.operation is Operation.CANCEL:
+            yield self._button("cancel", _("Cancel"), job=fix.target)
+        elif fix.operation is Operation.FORCE:
+            yield self._button("cancel", _("Cancel by force"), job=fix.target, force=1)
         else:
             yield from self._retries(fix.target, fix.count, fix.job_ids[0])
 
@@ -125,6 +148,8 @@ class Regions:
             if self._rights.may_view(model):
                 name = str(model._meta.verbose_name_plural)
                 yield {"label": name.capitalize(), "url": self._list(model.__name__.lower())}
+
+        yield {"label": _("History"), "url": self._address("history")}
 
     def _counts(self) -> Iterator[Values]:
         seen = self._seen

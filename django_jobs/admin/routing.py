@@ -17,6 +17,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path, reverse
 from django_jobs.admin.batches import BatchAdmin
 from django_jobs.admin.dashboard import Dashboard
 from django_jobs.admin.events import EventAdmin
+from django_jobs.admin.history import History
 from django_jobs.admin.jobs import JobAdmin, JobRunAdmin
 from django_jobs.admin.queues import QueueAdmin, WorkerAdmin
 from django_jobs.admin.schedules import ScheduleAdmin
@@ -109,6 +110,15 @@ def _pages(site: Any, prefix: str) -> Iterator[Pattern]:
     yield path(f"{prefix}/live/", dashboard.live, name="django_jobs_live")
     yield path(f"{prefix}/health.json", dashboard.health, name="django_jobs_health")
     yield path(f"{prefix}/do/<str:verb>/", site.admin_view(dashboard.act), name="django_jobs_act")
+    yield from _history(site, prefix)
+
+
+def _history(site: Any, prefix: str) -> Iterator[Pattern]:
+    history, at = History(site), f"{prefix}/history/"
+    yield path(at, site.admin_view(history.page), name="django_jobs_history")
+    yield path(f"{at}live/", history.live, name="django_jobs_history_live")
+    table = site.admin_view(history.figures)
+    yield path(f"{at}figures.csv", table, name="django_jobs_history_csv")
 
 
 def _is_taken(prefix: str, patterns: Sequence[Pattern]) -> bool:

@@ -23,6 +23,7 @@ from django_jobs.engines.events import EventVerbs, WaitFor
 from django_jobs.engines.hearing import Listener
 from django_jobs.engines.schedules import ScheduleVerbs
 from django_jobs.engines.steps import StepVerbs
+from django_jobs.engines.tallies import TallyVerbs
 from django_jobs.states import Later, RunOutcome, State, Transition
 
 
@@ -69,7 +70,7 @@ class Inserted(NamedTuple):
 
 
 class ClaimedJob(NamedTuple):
-    """A job as a worker gets it; `args` and `kwargs` are JSON texts, not yet decoded."""
+    """A job as a worker gets it; `args`, `kwargs`: JSON texts; `waited`: seconds since it was due."""
 
     id: int
     claim_id: int
@@ -83,6 +84,7 @@ class ClaimedJob(NamedTuple):
     lost_count: int
     planned_at: datetime | None = None
     has_steps: bool = False
+    waited: float = 0.0
 
     @property
     def hold(self) -> Hold:
@@ -141,6 +143,7 @@ class Rescued:
     queue: str
     state: State
     worker: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +176,7 @@ class Report:
     lines: tuple[tuple[datetime, str], ...] = field(default=())
 
 
-class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs, CallVerbs):
+class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs, CallVerbs, TallyVerbs):
     """All database work of the package, for one kind of database, on one connection."""
 
     STOP_ASKED = "!stop"
@@ -368,7 +371,7 @@ class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs, CallVerbs):
 
     @abstractmethod
     def beat(self, card: WorkerCard, now: datetime | None = None) -> None:
-        """Write a worker's sign of life."""
+        """Write a worker's sign of life; the first one notes its version, if that is new."""
 
     @abstractmethod
     def leave(self, worker: str) -> None:

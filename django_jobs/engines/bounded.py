@@ -3,9 +3,11 @@
 Expressions for `annotate()` and `aggregate()`; the statement is the same on every database.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Count, Field, IntegerField, QuerySet, Subquery
+from django.db.models import Case, Count, Field, IntegerField, JSONField, QuerySet, Subquery, When
+from django.db.models.lookups import GreaterThanOrEqual
 
 
 class BoundedCount(Subquery):
@@ -29,6 +31,32 @@ class BoundedMin(Subquery):
         self, rows: "QuerySet[Any, Any]", column: str, output_field: "Field[Any, Any]"
     ) -> None:
         super().__init__(rows.values(column), output_field=output_field, column=column)
+
+
+class BoundedRows(Subquery):
+    """The rows of a query that has few, as one list of lists; `None` or empty when it has none."""
+
+    template = "(SELECT json_arrayagg(json_array(%(columns)s)) FROM (%(subquery)s) AS bounded)"
+
+    def __init__(self, rows: "QuerySet[Any, Any]", columns: Sequence[str]) -> None:
+        named = ", ".join(f"bounded.{name}" for name in columns)
+        super().__init__(rows.values(*columns), output_field=JSONField(), columns=named)
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
+        """Use PostgreSQL's own names."""
+        build = "(SELECT jsonb_agg(jsonb_build_array(%(columns)s)) FROM (%(subquery)s) AS bounded)"
+        return self.as_sql(compiler, connection, template=build)
+
+    def as_sqlite(self, compiler: Any, connection: Any) -> Any:
+        """Use SQLite's own names."""
+        build = "(SELECT json_group_array(json_array(%(columns)s)) FROM (%(subquery)s) AS bounded)"
+        return self.as_sql(compiler, connection, template=build)
+
+
+def rows_beside(rows: "QuerySet[Any, Any]", columns: Sequence[str]) -> Any:
+    """Return rows of numbers and texts that may stand in an `aggregate()` about other rows."""
+    always = GreaterThanOrEqual(Count("id"), 0)
+    return Case(When(always, then=BoundedRows(rows, columns)), output_field=JSONField())
 
 
 def beside(rows: "QuerySet[Any, Any]", column: str = "*") -> Any:

@@ -10,6 +10,7 @@ from django_jobs.models.fields import IdListField
 from django_jobs.models.jobs import Job, JobLog, JobProgress, JobRun
 from django_jobs.models.schedules import Schedule, Tick
 from django_jobs.models.steps import JobStep
+from django_jobs.models.tallies import Release, Tally
 from django_jobs.models.workers import Claim, Queue, Worker
 
 __all__ = [
@@ -26,7 +27,9 @@ __all__ = [
     "JobRun",
     "JobStep",
     "Queue",
+    "Release",
     "Schedule",
+    "Tally",
     "Tick",
     "Wait",
     "Worker",

@@ -6,6 +6,7 @@ from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.engines.base import Engine
 from django_jobs.services.base import Service
+from django_jobs.tallies import HOUR, MINUTE
 
 PAGE = 1000
 PAGES = 5
@@ -13,6 +14,9 @@ WHEN_DONE = 600.0
 WHEN_MUCH = 5.0
 WORKERS_KEPT = timedelta(days=1)
 KEYS_KEPT = timedelta(days=2)
+DAY = 24 * HOUR
+MINUTES_KEPT = 2 * DAY
+"""Figures of single minutes are kept so many minutes, those of hours much longer."""
 
 
 class Pruner(Service):
@@ -37,6 +41,7 @@ class Pruner(Service):
         failed_before = now - timedelta(days=settings.RETENTION_FAILED)
         others = self._prune_events(engine, now - timedelta(days=settings.RETENTION_EVENTS), now)
         others += engine.prune_batches(min(successful_before, failed_before), PAGE)
+        others += self._prune_history(engine, now)
         others += self._prune_ticks(engine, now - timedelta(days=settings.RETENTION_TICKS))
         count, when_done = (others, WHEN_MUCH) if others >= PAGE else (0, WHEN_DONE)
         for _ in range(PAGES):
@@ -56,6 +61,18 @@ class Pruner(Service):
         total = 0
         for _ in range(PAGES):
             count = engine.prune_events(before, now - KEYS_KEPT, PAGE)
+            total += count
+            if count < PAGE:
+                break
+        return total
+
+    def _prune_history(self, engine: Engine, now: datetime) -> int:
+        """Delete old figures, a few pages at a time; return how many."""
+        total, minute = 0, int(now.timestamp()) // MINUTE
+        oldest = max(minute - int(get_settings().RETENTION_HISTORY * DAY), 0)
+        engine.forget_releases(oldest, PAGE)
+        for _ in range(PAGES):
+            count = engine.prune_tallies(minute - MINUTES_KEPT, oldest, PAGE)
             total += count
             if count < PAGE:
                 break

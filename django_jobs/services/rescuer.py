@@ -1,12 +1,16 @@
 """Takes jobs back from workers that fell silent, and sweeps up what they left."""
 
 import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
 
 from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.engines.base import Engine, Rescued
 from django_jobs.services.base import Service
 from django_jobs.states import State
+from django_jobs.tallies import MINUTE, Counted, Figures
 
 logger = logging.getLogger("django_jobs.job")
 
@@ -26,7 +30,21 @@ class Rescuer(Service):
         engine.sweep(PAGE, clock.now_or_none())
         for job in rescued:
             report(job)
+        if rescued:
+            engine.add_tallies(_counted(rescued, engine.at(clock.now_or_none())))
         return {job.queue for job in rescued if job.state is State.READY}
+
+
+def _counted(rescued: Iterable[Rescued], now: datetime) -> list[Counted]:
+    """Return what the history is to know: a job that is lost is tried again, or has failed."""
+    found: dict[tuple[str, str], Figures] = defaultdict(Figures)
+    for job in rescued:
+        figures = found[job.queue, job.name]
+        figures.failed += job.state is State.FAILED
+        figures.cancelled += job.state is State.CANCELLED
+        figures.retried += job.state is State.READY
+    minute = int(now.timestamp()) // MINUTE
+    return [Counted(minute, *key, figures) for key, figures in found.items()]
 
 
 def report(job: Rescued) -> None:

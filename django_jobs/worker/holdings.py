@@ -22,9 +22,18 @@ class Held:
     began: float | None = None
     deadline: float | None = None
     hold: Hold = field(init=False)
+    taken: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.hold = self.claimed.hold
+        self.taken = clock.monotonic()
+
+    @property
+    def waited(self) -> float | None:
+        """Seconds from when it was due to its begin, those in this process's hands included."""
+        if self.began is None:
+            return None
+        return max(self.claimed.waited, 0.0) + self.began - self.taken
 
 
 @dataclass(slots=True)

@@ -45,7 +45,8 @@ class Start(NamedTuple):
 class End(NamedTuple):
     """The end of a run is written; `fenced`: it was refused, the job is not ours any more.
 
-    `result` is what may be shown of the result: masked and short.
+    `result` is what may be shown of the result: masked and short. `waited`: seconds from due to
+    begun, `None` when it has not; `ended`: when, by the monotonic clock.
     """
 
     claimed: ClaimedJob
@@ -53,15 +54,18 @@ class End(NamedTuple):
     seconds: float
     fenced: bool = False
     result: str = ""
+    waited: float | None = None
+    ended: float = 0.0
 
 
 Event = Start | End
 
 
 class Journal:
-    """Takes events in batches and logs them."""
+    """Takes events in batches and logs them; `count` gets them first, in the caller's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: Callable[[list["Event"]], None] | None = None) -> None:
+        self._count = count
         self._inbox: SimpleQueue[list[Event] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
         self._folding = Folding()
@@ -73,6 +77,8 @@ class Journal:
     def write(self, events: list[Event]) -> None:
         """Take events; returns at once."""
         if events:
+            if self._count is not None:
+                self._count(events)
             self._inbox.put(events)
 
     def stop(self, timeout: float) -> None:

@@ -387,12 +387,12 @@ def _finish_one(finish: Finish, worker: str, engine: Engine) -> Finished:
 
 
 def _end_event(ended: Ended, finish: Finish, *, fenced: bool) -> End:
-    began = ended.held.began
-    seconds = 0.0 if began is None else ended.ended - began
+    held = ended.held
+    seconds = 0.0 if held.began is None else ended.ended - held.began
     result = finish.transition.result or ""
     if result and finish.transition.outcome is RunOutcome.SUCCESSFUL:
-        result = mask_text(result[:2000], ended.held.context.secrets)[:80]
-    return End(ended.held.claimed, finish.transition, seconds, fenced, result)
+        result = mask_text(result[:2000], held.context.secrets)[:80]
+    return End(held.claimed, finish.transition, seconds, fenced, result, held.waited, ended.ended)
 
 
 def _is_async(claimed: ClaimedJob) -> bool:

@@ -30,6 +30,7 @@ from django_jobs.worker.loop import Coordinator
 from django_jobs.worker.options import WorkerOptions
 from django_jobs.worker.outages import Outage
 from django_jobs.worker.pools import Board
+from django_jobs.worker.tallying import Tallier
 
 logger = logging.getLogger("django_jobs")
 
@@ -59,7 +60,8 @@ class WorkerProcess:
         cells = [0] * Board.size(slots) if cells is None else cells
         self._outage = Outage(settings.LEASE, patience=0.0 if alone else 30.0)
         self._holdings = Holdings(settings.LEASE)
-        self._journal = Journal()
+        self._tallier = Tallier()
+        self._journal = Journal(self._tallier.count)
         self._coordinator = Coordinator(
             options,
             Link(f"django_jobs {self.name} coordinator", self._outage),
@@ -161,6 +163,7 @@ class WorkerProcess:
                 "The database could not be told of %d jobs; they run again when the lease is over.",
                 unwritten,
             )
+        self._housekeeper.run_soon(self._tallier.write_all)
         self._housekeeper.stop(LAST_WORDS)
         coordinator.stop(0.0 if forced else 1.0)
         return FORCED if forced or unwritten else CLEAN
@@ -224,8 +227,8 @@ class WorkerProcess:
 
     def _services(self, cells: Sequence[int]) -> list[Service]:
         if not self._alone:
-            return [Relayer()]  # hears of events, which the supervisor does not
-        services = all_services()
+            return [Relayer(), self._tallier]  # hears of events, which the supervisor does not
+        services = [*all_services(), self._tallier]
         if on_terminal():
             services.append(Idling(self.options.queues, [cells]))
         return services

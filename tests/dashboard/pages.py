@@ -19,8 +19,14 @@ def raw(client, **data):
 
 def shown(client):
     """Return what the page says: no tags, its whitespace folded."""
-    page = re.sub(r"<(script|style).*?</\1>", " ", raw(client), flags=re.DOTALL)
-    page = page.partition('<div id="content-main"')[2]
+    return words(raw(client))
+
+
+def words(page):
+    """Return what a page or a part of it says."""
+    page = re.sub(r"<(script|style).*?</\1>", " ", page, flags=re.DOTALL)
+    _, found, content = page.partition('<div id="content-main"')
+    page = content if found else page
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 

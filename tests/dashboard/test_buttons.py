@@ -12,7 +12,7 @@ from django_jobs.models import Job
 from django_jobs.states import State
 from tests.conftest import NOON
 from tests.dashboard.pages import failing, press, raw, shown
-from tests.factories import JobFactory, QueueFactory
+from tests.factories import JobFactory, QueueFactory, WorkerFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
@@ -159,3 +159,41 @@ def test_a_press_keeps_no_row_locked_until_the_answer_is_sent(admin_client, monk
     [job] = failing(1)
     press(admin_client, "retry", job=job.pk)
     assert seen == [False]
+
+
+def overdue(**fields):
+    WorkerFactory()
+    since = NOON - timedelta(minutes=5)
+    return JobFactory(running=True, name="tests.jobs.send", started_at=since, **fields)
+
+
+def test_a_run_over_its_time_limit_is_asked_to_stop(admin_client):
+    job = overdue()
+    assert "Cancel" in shown(admin_client)
+    said = f"Job #{job.pk} was asked to stop."
+    assert press(admin_client, "cancel", job=job.pk) == [said]
+    job.refresh_from_db()
+    assert (job.state, job.cancel_requested_at) == (State.RUNNING, NOON)
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.get_change_message()) == (
+        str(job.pk),
+        "asked to stop on the dashboard",
+    )
+    again = f"No change: job #{job.pk} was asked to stop already."
+    assert press(admin_client, "cancel", job=job.pk) == [again]
+    assert LogEntry.objects.count() == 1
+
+
+def test_one_that_does_not_listen_is_taken_from_its_worker(admin_client):
+    job = overdue(cancel_requested_at=NOON - timedelta(minutes=1))
+    assert "Cancel by force" in shown(admin_client)
+    assert 'name="force" value="1"' in raw(admin_client)
+    assert press(admin_client, "cancel", job=job.pk, force=1) == ["1 job cancelled."]
+    assert Job.objects.get().state == State.CANCELLED
+    [message] = press(admin_client, "cancel", job=job.pk, force=1)
+    assert message.startswith("1 job unchanged.")
+
+
+def test_a_cancel_without_a_number_does_nothing(admin_client):
+    [message] = press(admin_client, "cancel", job="x")
+    assert "incomplete" in message

@@ -41,7 +41,7 @@ def test_the_regions_come_anew_to_be_put_into_the_page(admin_client):
         f"jobs-{name}"
         for name in (
             *("updated", "verdict", "counts", "groups"),
-            *("queues", "workers", "newest", "schedules"),
+            *("recent", "queues", "workers", "newest", "schedules"),
         )
     ]
     assert all(f'id="{name}"' in page for name in found)
@@ -51,7 +51,8 @@ def test_the_regions_come_anew_to_be_put_into_the_page(admin_client):
 def test_only_regions_that_the_user_may_see_come(staff):
     trouble()
     found = regions(live(staff("view_job")).content.decode())
-    assert found == ["jobs-updated", "jobs-verdict", "jobs-counts", "jobs-groups", "jobs-newest"]
+    seen = ("updated", "verdict", "counts", "groups", "recent", "newest")
+    assert found == [f"jobs-{name}" for name in seen]
 
 
 def test_buttons_that_come_anew_work(admin_client):

@@ -8,7 +8,18 @@ from django_jobs import clock
 from django_jobs.engines import get_engine
 from django_jobs.engines.base import Engine
 from django_jobs.engines.events import NewEvent
-from django_jobs.models import Batch, Claim, Event, EventKey, Job, JobRun, Tick, Worker
+from django_jobs.models import (
+    Batch,
+    Claim,
+    Event,
+    EventKey,
+    Job,
+    JobRun,
+    Release,
+    Tally,
+    Tick,
+    Worker,
+)
 from django_jobs.services import (
     Promoter,
     Pruner,
@@ -21,7 +32,7 @@ from django_jobs.services import (
     pruner,
 )
 from django_jobs.states import State
-from tests.factories import JobFactory, ScheduleFactory, TickFactory, WorkerFactory
+from tests.factories import JobFactory, ScheduleFactory, TallyFactory, TickFactory, WorkerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -220,3 +231,32 @@ def test_the_promoter_looks_at_once_when_somebody_has_written(engine):
     assert not promoter.due
     promoter.hear(Engine.WRITTEN)
     assert promoter.due
+
+
+def test_the_history_knows_of_jobs_that_were_lost(engine):
+    JobFactory(running=True, silent=True, name="shop.send", queue="mail")
+    JobFactory(running=True, silent=True, name="shop.send", queue="mail", lost_count=3)
+    Rescuer().attend(engine)
+    row = Tally.objects.get(span=1, name="shop.send")
+    assert (row.queue, row.retried, row.failed, row.run_sum) == ("mail", 1, 1, 0.0)
+    assert row.minute == int(clock.now().timestamp()) // 60
+
+
+def test_figures_of_minutes_go_after_two_days_and_those_of_hours_much_later(engine, settings):
+    settings.DJANGO_JOBS = {"RETENTION_HISTORY": 10}
+    for days in (1, 3, 11):
+        TallyFactory(ago=days * 1440)
+        TallyFactory(ago=days * 1440, span=60)
+    Release.objects.create(version="old", seen_at=clock.now() - timedelta(days=11))
+    Release.objects.create(version="new", seen_at=clock.now() - timedelta(days=9))
+    Pruner().attend(engine)
+    assert Tally.objects.filter(span=1).exclude(name="").count() == 1
+    assert Tally.objects.filter(span=60).exclude(name="").count() == 2
+    assert Release.objects.get().version == "new"
+
+
+def test_figures_that_are_kept_for_ever_are_kept(engine, settings):
+    settings.DJANGO_JOBS = {"RETENTION_HISTORY": 10**9}
+    TallyFactory(ago=9 * 1440, span=60)
+    Pruner().attend(engine)
+    assert Tally.objects.filter(span=60).exists()

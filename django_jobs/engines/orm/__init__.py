@@ -11,6 +11,7 @@ from django_jobs.engines.orm.reporting import Reporting
 from django_jobs.engines.orm.rescuing import Rescuing
 from django_jobs.engines.orm.settling import Settling
 from django_jobs.engines.orm.stepping import Stepping
+from django_jobs.engines.orm.tallying import Tallying
 from django_jobs.engines.orm.ticking import TickVerbs
 from django_jobs.engines.orm.waking import Waking
 
@@ -29,5 +30,6 @@ class ORMEngine(
     Batching,
     Settling,
     Calling,
+    Tallying,
 ):
     """All verbs, on any database that Django knows."""

@@ -57,7 +57,7 @@ class Claiming(Ends):
             )
             rows = self.jobs.filter(pk__in=ids, claim_id=claim.pk).in_bulk()
             self.claims.filter(pk=claim.pk).update(job_ids=sorted(rows))
-        return [_claimed(rows[job_id], claim.pk) for job_id in ids if job_id in rows]
+        return [_claimed(rows[job_id], claim.pk, now) for job_id in ids if job_id in rows]
 
     def _candidates(
         self,
@@ -162,7 +162,7 @@ class Claiming(Ends):
         return self.claims.filter(pk__in=empty).delete()[0]
 
 
-def _claimed(job: Job, claim_id: int) -> ClaimedJob:
+def _claimed(job: Job, claim_id: int, now: datetime) -> ClaimedJob:
     return ClaimedJob(
         job.pk,
         claim_id,
@@ -176,6 +176,7 @@ def _claimed(job: Job, claim_id: int) -> ClaimedJob:
         job.lost_count,
         job.planned_at,
         job.has_steps,
+        (now - job.run_at).total_seconds(),
     )
 
 

@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django_jobs.engines.base import Report, WorkerCard
-from django_jobs.engines.orm.rows import Rows
+from django_jobs.engines.orm.tallying import Tallying
 from django_jobs.models import JobLog, JobProgress, Queue, Worker
 from django_jobs.serializers import clean_text
 
 
-class Reporting(Rows):
+class Reporting(Tallying):
     """The verbs for progress, log lines, queues and workers."""
 
     def report(self, reports: Sequence[Report], now: datetime | None = None) -> None:
@@ -73,6 +73,7 @@ class Reporting(Rows):
         if not workers.filter(name=card.name).update(**values):
             row = Worker(name=card.name, started_at=at, **values)
             workers.bulk_create([row], ignore_conflicts=True)
+            self.see_release(card.version, at)
 
     def leave(self, worker: str) -> None:
         """Forget a worker that has stopped in good order."""

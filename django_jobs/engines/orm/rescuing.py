@@ -59,7 +59,7 @@ class Rescuing(Ends):
             state = _state_after_loss(job)
             self._lose(job, state, now)
             self._record_loss(job, claim, state, now)
-            yield Rescued(job.pk, claim.pk, job.queue, state, claim.worker)
+            yield Rescued(job.pk, claim.pk, job.queue, state, claim.worker, job.name)
         if jobs:
             self.tell_ends(
                 [Ended(job.pk, job.name, _state_after_loss(job), job.watched) for job in jobs], now

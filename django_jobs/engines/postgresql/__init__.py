@@ -8,9 +8,10 @@ from django_jobs.engines.postgresql.listening import Listening
 from django_jobs.engines.postgresql.operating import Operating
 from django_jobs.engines.postgresql.rescuing import Rescuing
 from django_jobs.engines.postgresql.stepping import Stepping
+from django_jobs.engines.postgresql.tallying import Tallying
 
 
 class PostgreSQLEngine(
-    Inserting, Claiming, Finishing, Rescuing, Operating, Listening, Stepping, Eventing
+    Inserting, Claiming, Finishing, Rescuing, Operating, Listening, Stepping, Eventing, Tallying
 ):
     """All verbs on PostgreSQL (15 or newer)."""

@@ -67,7 +67,9 @@ class Claiming(Session):
             WHERE held.ids IS NOT NULL
         )
         SELECT id, claim_id, name, queue, priority, args, kwargs, attempt, max_attempts,
-            lost_count, planned_at, has_steps
+            lost_count, planned_at, has_steps,
+            extract(epoch FROM
+                coalesce(%(now)s::timestamptz, statement_timestamp()) - run_at)::float8
         FROM taken ORDER BY turn, run_at, id
     """
 

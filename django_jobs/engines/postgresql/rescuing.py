@@ -93,7 +93,8 @@ class Rescuing(Session):
                 WHERE id <> ALL (gone.ids) ORDER BY id)
             FROM gone WHERE claim.id = gone.claim_id
         ), TOLD
-        SELECT dead.id, dead.expires_at, dead.worker, rescued.id, rescued.queue, rescued.state
+        SELECT dead.id, dead.expires_at, dead.worker, rescued.id, rescued.queue, rescued.state,
+            rescued.name
         FROM dead LEFT JOIN rescued ON rescued.claim_id = dead.id
         ORDER BY dead.expires_at, dead.id, rescued.id
     """,
@@ -117,8 +118,8 @@ class Rescuing(Session):
         while True:
             page = self.rows(self.RESCUE, params)
             rescued += [
-                Rescued(job_id, claim_id, queue, State(state), worker)
-                for claim_id, _, worker, job_id, queue, state in page
+                Rescued(job_id, claim_id, queue, State(state), worker, name)
+                for claim_id, _, worker, job_id, queue, state, name in page
                 if job_id is not None
             ]
             if len({row[0] for row in page}) < limit:

@@ -22,12 +22,12 @@ from django_jobs.engines.base import (
 )
 from django_jobs.engines.endings import JobEnding, RunEnding, job_ending, run_ending
 from django_jobs.engines.lanes import LANES, Lane, in_turn
-from django_jobs.engines.orm import ORMEngine
 from django_jobs.engines.orm.claiming import Candidate, chosen
 from django_jobs.engines.orm.ends import Ended
 from django_jobs.engines.orm.inserting import first_run_at
 from django_jobs.engines.orm.stepping import step_row, wake_at
 from django_jobs.engines.sqlite.listening import Listening
+from django_jobs.engines.sqlite.tallying import Upserting
 from django_jobs.engines.steps import Memo, StepRecord
 from django_jobs.serializers import load
 from django_jobs.states import StepState
@@ -35,7 +35,7 @@ from django_jobs.states import StepState
 PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
 
 
-class SQLiteEngine(Listening, ORMEngine):
+class SQLiteEngine(Listening, Upserting):
     """All verbs on SQLite (3.37 or newer)."""
 
     # Its lock is not fair: without a pause a web request waits for a third of a second.
@@ -164,7 +164,7 @@ class SQLiteEngine(Listening, ORMEngine):
         SET state = 'RUNNING', attempt = attempt + 1, claim_id = %s, started_at = %s
         WHERE id IN (SELECT value FROM json_each(%s)) AND state = 'READY'
         RETURNING id, claim_id, name, queue, priority, args, kwargs, attempt, max_attempts,
-            lost_count, planned_at, has_steps
+            lost_count, planned_at, has_steps, (julianday(started_at) - julianday(run_at)) * 86400
     """
 
     def claim(  # noqa: PLR0913 - most of them by name only

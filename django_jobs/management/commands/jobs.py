@@ -264,7 +264,7 @@ def _advice(fix: Fix | None) -> str:
         return ""
     if fix.operation is Operation.RESUME:
         return f"python manage.py jobs resume {fix.target}"
-    verb = "requeue" if fix.operation is Operation.REQUEUE else "retry"
+    verb = "cancel --force" if fix.operation is Operation.FORCE else fix.operation.value
     ids = " ".join(str(job_id) for job_id in fix.job_ids)
     return f"python manage.py jobs {verb} {ids}" + (" …" if fix.count > len(fix.job_ids) else "")
 
