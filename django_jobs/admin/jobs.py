@@ -2,44 +2,25 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 
-from django_jobs import clock, operations
+from django_jobs import clock
 from django_jobs.admin.base import RecordAdmin, moment
+from django_jobs.admin.job_list import JobListAdmin
 from django_jobs.admin.rights import may_see_payload
 from django_jobs.admin.steps import steps_table
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, call_text, duration, json_text
 from django_jobs.explaining import reasons
 from django_jobs.masking import mask_value
-from django_jobs.models import Job, JobProgress, JobRun, Queue
-from django_jobs.operations import OperationResult
+from django_jobs.models import Job, JobProgress, JobRun
 from django_jobs.states import FINAL, RunOutcome, State
-from django_jobs.summary import with_error
 
-MOST_AT_ONCE = 1_000
-SHOWN_REASONS = 5
 _WITHOUT_PAYLOAD = "hidden_call", "steps_without_results"
-
-
-class QueueFilter(admin.SimpleListFilter):
-    """Filters by the queues that were seen: a list of its own, no scan of the jobs."""
-
-    title = "queue"
-    parameter_name = "queue"
-
-    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
-        """Return the queues to choose from."""
-        names = Queue.objects.using(get_settings().DATABASE).values_list("name", flat=True)
-        return [(name, name) for name in names[:100]]
-
-    def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the jobs of the chosen queue."""
-        return queryset.filter(queue=self.value()) if self.value() else queryset
 
 
 class RunInline(admin.StackedInline):  # type: ignore[type-arg]
@@ -101,30 +82,10 @@ class RunInline(admin.StackedInline):  # type: ignore[type-arg]
 
 
 @admin.register(Job)
-class JobAdmin(RecordAdmin):
-    """The jobs: newest first, with retry and cancel."""
+class JobAdmin(JobListAdmin):
+    """The jobs: their list, and a page for each."""
 
-    actions = ("retry_jobs", "cancel_jobs")
     inlines = (RunInline,)
-    list_display = ("title", "word", "queue", "tries", "age", "error")
-    list_filter = ("state", QueueFilter)
-    search_fields = ("id", "name")
-    search_help_text = "A number, or a part of the job's name."
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        """Return the jobs with the error of their newest run."""
-        return with_error(super().get_queryset(request))
-
-    def get_search_results(
-        self, _request: HttpRequest, queryset: QuerySet[Job], search_term: str
-    ) -> tuple[QuerySet[Job], bool]:
-        """Find by number (`19`, `#19`) or by a part of the name."""
-        text = search_term.strip().removeprefix("#")
-        if not text:
-            return queryset, False
-        if text.isdecimal() and len(text) < 19:  # noqa: PLR2004 - digits of a bigint
-            return queryset.filter(pk=int(text)), False
-        return queryset.filter(name__contains=text), False
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """Return what is shown; arguments and results need a permission of their own."""
@@ -144,31 +105,6 @@ class JobAdmin(RecordAdmin):
         rest = [name for name in facts if name != "why"]
         why = [("Why is it not running?", {"fields": ["why"]})] if "why" in facts else []
         return [*why, (None, {"fields": rest})]
-
-    @admin.display(description="job")
-    def title(self, job: Job) -> str:
-        """The function's name and the job's number."""
-        return str(job)
-
-    @admin.display(description="state")
-    def word(self, job: Job) -> str:
-        """The state in the word people read."""
-        return job.label
-
-    @admin.display(description="attempt")
-    def tries(self, job: Job) -> str:
-        """Attempts so far, of those it has."""
-        return f"{job.attempt}/{job.max_attempts}"
-
-    @admin.display(description="last change")
-    def age(self, job: Job) -> str:
-        """How long ago something happened to it."""
-        return ago(job.finished_at or job.started_at or job.enqueued_at, clock.now())
-
-    @admin.display(description="error")
-    def error(self, job: Any) -> str:
-        """The first line of the newest run's error."""
-        return f"{job.error_type}: {job.error_line}" if job.error_type else ""
 
     @admin.display(description="call")
     def call(self, job: Job) -> str:
@@ -223,44 +159,6 @@ class JobAdmin(RecordAdmin):
         """When it reached a final state."""
         return moment(job.finished_at)
 
-    @admin.action(description="Retry selected jobs", permissions=["operate"])
-    def retry_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        """Retry the finished ones of the selected jobs."""
-        ids = self._ids(request, queryset)
-        self._tell(request, operations.retry(ids), "retried")
-
-    @admin.action(description="Cancel selected jobs", permissions=["operate"])
-    def cancel_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        """Cancel the selected jobs; running ones are asked to stop."""
-        ids = self._ids(request, queryset)
-        self._tell(request, operations.cancel(ids), "cancelled")
-
-    def _ids(self, request: HttpRequest, queryset: QuerySet[Job]) -> list[int]:
-        ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
-        if len(ids) <= MOST_AT_ONCE:
-            return ids
-        text = f"At most {MOST_AT_ONCE:,} jobs at once; nothing was changed. Narrow the list."
-        self.message_user(request, text, messages.ERROR)
-        return []
-
-    def _tell(self, request: HttpRequest, result: OperationResult, done: str) -> None:
-        changed = result.done | result.asked
-        jobs = Job.objects.using(get_settings().DATABASE).filter(pk__in=changed)
-        if changed:
-            self.record(request, jobs, f"{done} through the admin")
-        if result.done:
-            text = f"{_jobs(len(result.done))} {done}."
-            self.message_user(request, text, messages.SUCCESS)
-        if result.asked:
-            text = f"{_jobs(len(result.asked))} asked to stop; running jobs end by themselves."
-            self.message_user(request, text, messages.SUCCESS)
-        if result.refused:
-            reasons = [f"#{job_id}: {why}" for job_id, why in result.refused.items()]
-            more = len(reasons) - SHOWN_REASONS
-            text = f"{_jobs(len(reasons))} not {done}. {'. '.join(reasons[:SHOWN_REASONS])}."
-            text += f" And {more} more." if more > 0 else ""
-            self.message_user(request, text, messages.WARNING)
-
 
 @admin.register(JobRun)
 class JobRunAdmin(RecordAdmin):
@@ -298,7 +196,3 @@ def _took(run: JobRun) -> str:
     if run.started_at is None:
         return ""
     return f", took {duration(run.finished_at - run.started_at)}"
-
-
-def _jobs(number: int) -> str:
-    return f"{number:,} job" if number == 1 else f"{number:,} jobs"

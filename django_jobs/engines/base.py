@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_jobs.engines.batches import BatchVerbs
+from django_jobs.engines.bulk import BulkVerbs
 from django_jobs.engines.events import EventVerbs, WaitFor
 from django_jobs.engines.schedules import ScheduleVerbs
 from django_jobs.engines.steps import StepVerbs
@@ -185,7 +186,7 @@ class Listener(ABC):
         """Close the connection."""
 
 
-class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs):
+class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs, BulkVerbs):
     """All database work of the package, for one kind of database, on one connection."""
 
     STOP_ASKED = "!stop"

@@ -17,7 +17,7 @@ from django_jobs.conf import get_settings
 from django_jobs.context import Ask
 from django_jobs.engines import engine_class
 from django_jobs.engines.base import Engine, WorkerCard
-from django_jobs.services import Relayer, Service, all_services
+from django_jobs.services import BulkWorker, Relayer, Service, all_services
 from django_jobs.worker.console import on_terminal
 from django_jobs.worker.exits import CLEAN, CRASHED, FORCED
 from django_jobs.worker.holdings import Holdings
@@ -197,8 +197,8 @@ class WorkerProcess:
     def _heard(self, queues: set[str]) -> None:
         if Engine.STOP_ASKED in queues:
             self._housekeeper.hurry()
-        if Engine.EVENTS in queues:
-            self._housekeeper.hear(Engine.EVENTS)
+        for word in queues & {Engine.EVENTS, Engine.BULK}:
+            self._housekeeper.hear(word)
         served = self.options.queues
         if (
             not queues
@@ -224,7 +224,7 @@ class WorkerProcess:
 
     def _services(self, cells: Sequence[int]) -> list[Service]:
         if not self._alone:
-            return [Relayer()]  # hears of events, which the supervisor does not
+            return [Relayer(), BulkWorker()]  # they hear of work, which the supervisor does not
         services = all_services()
         if on_terminal():
             services.append(Idling(self.options.queues, [cells]))

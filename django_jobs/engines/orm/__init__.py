@@ -1,6 +1,7 @@
 """The portable engine: every verb by the ORM. Correct, not fast, and the reference meaning."""
 
 from django_jobs.engines.orm.batching import Batching
+from django_jobs.engines.orm.bulk import BulkRows
 from django_jobs.engines.orm.claiming import Claiming
 from django_jobs.engines.orm.eventing import Eventing
 from django_jobs.engines.orm.finishing import Finishing
@@ -27,5 +28,6 @@ class ORMEngine(
     Waking,
     Batching,
     Settling,
+    BulkRows,
 ):
     """All verbs, on any database that Django knows."""
