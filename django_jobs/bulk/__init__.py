@@ -5,7 +5,7 @@ record for many, `working` is the workers' part: page after page, each in a tran
 """
 
 from django_jobs.bulk.asking import AT_ONCE, VERBS, Proposal, propose
-from django_jobs.bulk.starting import Grown, carry_out, requested, start, stop
+from django_jobs.bulk.starting import Grown, carry_out, requested, start, start_retry, stop
 from django_jobs.bulk.working import is_waiting, work
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "propose",
     "requested",
     "start",
+    "start_retry",
     "stop",
     "work",
 ]

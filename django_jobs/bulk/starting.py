@@ -1,6 +1,7 @@
 """Does to all jobs that fit what somebody has confirmed: at once, or by the workers."""
 
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from django.db import connections, transaction
@@ -16,7 +17,8 @@ from django_jobs.models import Job
 from django_jobs.operations import OperationResult
 from django_jobs.searching.criteria import read
 from django_jobs.searching.matching import matching
-from django_jobs.searching.terms import split
+from django_jobs.searching.surveying import CAP
+from django_jobs.searching.terms import Term, Terms, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,6 +62,26 @@ def start(wanted: BulkRequest) -> tuple[int, bool]:
         if created:
             tell_of_bulk(connections[alias])
     return number, created
+
+
+def start_retry(fingerprint: str, seen: datetime, by: str) -> tuple[int, bool]:
+    """Start to retry the failures of one kind that had ended when they were `seen`."""
+    alias = get_settings().DATABASE
+    search = Terms((Term("fp", fingerprint), Term("state", "failed")))
+    criteria = read(search, seen)
+    rows = matching(meant("retry", Job.objects.using(alias), seen), criteria)
+    newest = Job.objects.using(alias).order_by("-pk").values_list("pk", flat=True).first()
+    wanted = requested(
+        key=sha256(f"retry {fingerprint} {seen.isoformat()}".encode()).hexdigest(),
+        verb="retry",
+        search=str(search),
+        as_of=seen,
+        low=0,
+        high=newest or 0,
+        expected=rows.values("pk")[: CAP + 1].count(),
+        by=by,
+    )
+    return start(wanted)
 
 
 def stop(number: int, by: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connections
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
-from django.db.models.fields.json import KeyTransform, KeyTransformExact
+from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Coalesce
 
 from django_jobs import registry
@@ -34,8 +34,8 @@ def matching(jobs: Jobs, criteria: Criteria, held: Held | None = None) -> Jobs:
     if criteria.workers:
         held = held_by_worker(jobs.db) if held is None else held
         jobs = _of_workers(jobs, criteria.workers, held)
-    for argument in criteria.arguments:
-        jobs = jobs.filter(_having(jobs.db, argument))
+    for number, argument in enumerate(criteria.arguments):
+        jobs = _having(jobs, argument, f"argument_{number}")
     return jobs
 
 
@@ -62,7 +62,9 @@ def _conditions(criteria: Criteria) -> Iterator[Q]:
         yield _any(Q(name__contains=name) for name in names)
 
 
-def _in_states(words: Iterable[str]) -> Q:
+def _in_states(words: Collection[str]) -> Q:
+    if len(words) == 1 and RETRYING not in words:
+        return Q(state=next(iter(words)).upper())  # as the indexes have it
     plain = [word.upper() for word in words if word != RETRYING]
     # As `states.label` has it: the same column holds those that never began.
     retrying = Q(state=State.SCHEDULED) & (Q(attempt__gt=0) | Q(waiting_for__isnull=False))
@@ -101,8 +103,8 @@ def _of_workers(jobs: Jobs, names: Iterable[str], held: Held) -> Jobs:
     return jobs
 
 
-def _having(alias: str, argument: Argument) -> Q:
-    """Return the condition that a call has the argument, by name or by place.
+def _having(jobs: Jobs, argument: Argument, alias: str) -> Jobs:
+    """Return the jobs whose call has the argument, by name or by place.
 
     Only of jobs that are declared here, and do not call it a secret: of others nobody knows.
     """
@@ -117,17 +119,17 @@ def _having(alias: str, argument: Argument) -> Q:
             by_name += names
         if name in parameters.positional:
             by_place[parameters.positional.index(name)] += names
-    found = Q(name__in=by_name) & _containing(alias, argument)
+    if connections[jobs.db].features.supports_json_field_contains:
+        by_key = (Q(kwargs__contains=_nested(argument.path, value)) for value in argument.values)
+    else:
+        jobs = jobs.alias(**{alias: _at("kwargs", argument.path)})
+        by_key = (Q(**{alias: value}) for value in argument.values)
+    found = Q(name__in=by_name) & _any(by_key)
     for place, called in by_place.items():
-        given = (_at("args", (place, *argument.path[1:]), value) for value in argument.values)
-        found |= Q(name__in=called) & _any(given)
-    return found
-
-
-def _containing(alias: str, argument: Argument) -> Q:
-    if not connections[alias].features.supports_json_field_contains:
-        return _any(_at("kwargs", argument.path, value) for value in argument.values)
-    return _any(Q(kwargs__contains=_nested(argument.path, value)) for value in argument.values)
+        placed = f"{alias}_{place}"
+        jobs = jobs.alias(**{placed: _at("args", (place, *argument.path[1:]))})
+        found |= Q(name__in=called) & _any(Q(**{placed: value}) for value in argument.values)
+    return jobs.filter(found)
 
 
 def _nested(path: tuple[str, ...], value: Any) -> Any:
@@ -136,11 +138,11 @@ def _nested(path: tuple[str, ...], value: Any) -> Any:
     return value
 
 
-def _at(column: str, path: tuple[str | int, ...], value: Any) -> Q:
+def _at(column: str, path: tuple[str | int, ...]) -> Any:
     expression: Any = F(column)
     for key in path:
         expression = KeyTransform(key, expression)
-    return Q(KeyTransformExact(expression, value))
+    return expression
 
 
 def _any(conditions: Iterable[Q]) -> Q:

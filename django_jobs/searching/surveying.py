@@ -14,6 +14,7 @@ from django.db.models import Count, F, Max, Q, QuerySet
 
 from django_jobs.engines.bounded import beside
 from django_jobs.models import Job
+from django_jobs.models.conditions import in_due_index
 from django_jobs.overview import Amount
 from django_jobs.searching.criteria import Criteria
 from django_jobs.searching.matching import Held, Jobs, held_by_worker, matching
@@ -56,7 +57,12 @@ class Survey:
     @cached_property
     def counts(self) -> dict[str, Amount]:
         """How many jobs there are in each state that fit but for their state, by its word."""
-        found = self._numbers
+        found = dict(self._numbers)
+        states = self.criteria.stored_states
+        if states and self._by_index and not (self.criteria.only_states or self.is_indexed):
+            rows = self.rows(Job.objects.using(self.alias)).values("pk")[: CAP + 1]
+            (state,) = states
+            found[state.value] = _amount(rows.count(), more=False)
         return {state.value.lower(): found[state.value] for state in State}
 
     @property
@@ -76,6 +82,9 @@ class Survey:
         found = matching(jobs.order_by(), self.criteria, self._held)
         if self.criteria.stored_states == frozenset({State.RUNNING}):
             found = found.filter(pk__in=self._running)
+        states = self.criteria.stored_states
+        if states and states.issubset(LATER):
+            found = found.filter(in_due_index())
         if self._by_index or self.criteria.is_empty:
             return found
         return found.filter(pk__gt=self.low, pk__lte=self.high)
@@ -150,7 +159,7 @@ class Survey:
             return failed.values("finished_at")[: CAP + 1]
         if state in LATER:
             # Both, for their index has no column for the state.
-            return jobs.filter(state__in=LATER).order_by("run_at").values("run_at")[: CAP + 1]
+            return jobs.filter(in_due_index()).order_by("run_at").values("run_at")[: CAP + 1]
         return None
 
     @cached_property
@@ -163,7 +172,7 @@ class Survey:
     def _by_state(self, more: dict[str, Any]) -> dict[str, Amount]:
         """Return how many jobs there are in each state; no index has those that ended well."""
         jobs = Job.objects.using(self.alias).order_by()
-        later = jobs.filter(state__in=LATER).order_by("run_at")[: CAP + 1]
+        later = jobs.filter(in_due_index()).order_by("run_at")[: CAP + 1]
         window = jobs.filter(pk__gt=self.low, pk__lte=self.high)
         indexed = {state: self._of_state(jobs, state, None) for state in _PLAIN}
         found = later.aggregate(

@@ -9,6 +9,7 @@ from django_jobs.engines.base import Hold, Pruned, Rescued
 from django_jobs.engines.endings import LOST_FINGERPRINT, WORKER_LOST, lost_text
 from django_jobs.engines.orm.ends import Ended, Ends
 from django_jobs.models import Claim, Event, Job, JobLog, JobProgress, JobRun, JobStep, Tick, Wait
+from django_jobs.models.conditions import in_due_index
 from django_jobs.states import FINAL, RunOutcome, State
 
 
@@ -17,7 +18,7 @@ class Rescuing(Ends):
 
     def promote(self, limit: int, now: datetime | None = None) -> set[str]:
         """Make due jobs READY; they keep `run_at` as their place in line."""
-        due = Q(state__in=[State.SCHEDULED, State.WAITING], run_at__lte=self.at(now))
+        due = in_due_index() & Q(run_at__lte=self.at(now))
         with self.transaction():
             locked = self.free(self.jobs.filter(due).order_by("run_at"))
             rows = dict(locked.values_list("pk", "queue")[:limit])
