@@ -77,7 +77,7 @@ class BulkScreen(Screen):
         values = {
             "verb": verb,
             "found": found,
-            "number": found.count.number,
+            "total": found.count.number,
             "many": expected > AT_ONCE,
             "at_once": AT_ONCE,
             "sample": [self._shown(job) for job in found.sample],
