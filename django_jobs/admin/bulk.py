@@ -121,7 +121,7 @@ class BulkScreen(Screen):
             page = self.address(OPERATION, started)
             if created:
                 record(request, wanted, target=started)
-                messages.success(request, _("The workers have begun with it."))
+                messages.success(request, _("They are left to the workers."))
             else:
                 messages.warning(request, _("No change: this was started already."))
             return HttpResponseRedirect(page)

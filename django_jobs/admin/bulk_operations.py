@@ -87,12 +87,15 @@ class OperationScreen(Screen):
             "done_word": DONE.get(row.verb, row.verb),
             "expected": f"{row.expected:,}" if counted else f"{CAP:,}+",
             "handled": f"{row.handled:,}",
+            "done": f"{row.done:,}",
+            "asked": f"{row.asked:,}",
+            "refused": f"{row.refused:,}",
             "share": _share(row, counted=counted),
             "took": duration((end - row.started_at).total_seconds()) if row.started_at else "",
             "rate": _rate(row, end),
             "asked_ago": ago(row.created_at, now),
             "reasons": [
-                {"why": why, "count": count, "job": job_id, "url": self._job(job_id)}
+                {"why": why, "count": f"{count:,}", "job": job_id, "url": self._job(job_id)}
                 for why, (count, job_id) in sorted(row.reasons.items())
             ],
             "stop_url": self.address(f"admin:{LABEL}_bulkoperation_stop", row.pk)

@@ -138,8 +138,8 @@ def _told(result: OperationResult, done: str, what: str, none: str = "") -> Pres
 
 def _started(number: int, created: bool, fingerprint: str) -> Pressed:  # noqa: FBT001 - as `start` returns them
     if not created:
-        return Pressed(_("No change: the workers are retrying them already."), operation=number)
-    text = _("The workers have begun to retry them.")
+        return Pressed(_("No change: they are left to the workers already."), operation=number)
+    text = _("They are left to the workers.")
     return Pressed(text, "retry started", f"error {fingerprint}", operation=number)
 
 

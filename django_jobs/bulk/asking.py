@@ -1,7 +1,7 @@
 """What an operation on all jobs that fit would mean: which ones, how many, as of when."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from django_jobs import clock, operations
@@ -66,7 +66,7 @@ def propose(verb: str, terms: Terms, jobs: Jobs, to: int | None = None) -> Propo
     terms = _narrowed(verb, terms, read(terms, as_of))
     criteria = read(terms, as_of)
     survey = Survey(alias, criteria, to)
-    everywhere = to is None and (survey.is_whole or survey.is_indexed)
+    everywhere = survey.is_whole or (survey.is_indexed and to is None)
     low, high = (0, survey.newest) if everywhere else (survey.low, survey.high)
     rows = survey.rows(meant(verb, jobs, as_of))
     if criteria.problems:
@@ -78,9 +78,7 @@ def propose(verb: str, terms: Terms, jobs: Jobs, to: int | None = None) -> Propo
         count = Amount(min(number, CAP), number > CAP)
     sample = survey.page(rows, SAMPLE).jobs
     problems = criteria.problems
-    return Proposal(
-        verb, str(terms), as_of, low, high, count, everywhere or survey.is_whole, sample, problems
-    )
+    return Proposal(verb, str(terms), as_of, low, high, count, everywhere, sample, problems)
 
 
 def meant(verb: str, jobs: Jobs, as_of: datetime) -> Jobs:
@@ -96,8 +94,8 @@ def _narrowed(verb: str, terms: Terms, criteria: Criteria) -> Terms:
         words = {state.value.lower() for state in found.usual}
     else:
         words = {word for word in criteria.states if _stored(word) in found.possible}
-    if not words:  # nothing of it can be done to any of these
-        return replace(terms.having("state"), terms=(*terms.terms, *terms.having("id", "0").terms))
+    if not words:  # it can be done to none of these, and 0 is no job
+        return terms.having("id", "0")
     return terms.having("state", ",".join(sorted(words)))
 
 

@@ -43,6 +43,9 @@ class BulkVerbs(ABC):
     BULK = "!bulk"
     """What `notify` says when there is an operation to be worked off."""
 
+    look_every: float = 2.0
+    """Seconds between two looks for an operation; more where workers hear of one."""
+
     @abstractmethod
     def delete(self, job_ids: Collection[int]) -> set[int]:
         """Delete finished jobs with all their rows; return the ids that were deleted."""

@@ -19,9 +19,9 @@ BUDGET = 0.5
 
 
 class BulkWorker(Service):
-    """Runs when it hears of an operation, and looks every two seconds."""
+    """Runs when it hears of an operation, and looks now and then."""
 
-    interval = 2.0
+    interval = Engine.look_every
     jitter = 0.1
 
     def __init__(self) -> None:
@@ -35,6 +35,7 @@ class BulkWorker(Service):
 
     def run(self, engine: Engine) -> set[str]:
         """Work off page after page, but leave the housekeeper time for the leases."""
+        self.interval = engine.look_every
         if not is_waiting(engine.connection.alias):
             return set()
         until = clock.monotonic() + BUDGET

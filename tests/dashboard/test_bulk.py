@@ -130,13 +130,13 @@ def test_many_are_left_to_the_workers_whose_page_shows_how_far_they_are(admin_cl
     assert "More than 2 are left to the workers" in text_of(page)
     said, where = confirm(admin_client, page)
     row = BulkOperation.objects.get()
-    assert said == ["The workers have begun with it."]
+    assert said == ["They are left to the workers."]
     assert where == f"/admin/jobs/bulkoperation/{row.pk}/change/"
-    assert "waits for a worker: 0 of 5 jobs" in text_of(raw(admin_client, where))
+    assert "Waits for a worker: 0 of 5 jobs" in text_of(raw(admin_client, where))
     assert states() == [State.FAILED] * 5
     BulkWorker().run(get_engine("default"))
     text = raw(admin_client, where)
-    assert "done: 5 of 5 jobs" in text_of(text)
+    assert "Done: 5 of 5 jobs" in text_of(text)
     assert '<progress max="100" value="100"' in text
     assert states() == [State.READY] * 5
     assert LogEntry.objects.get().object_id == str(row.pk)
@@ -175,7 +175,7 @@ def test_a_page_shows_progress_outcome_and_reasons(admin_client, operation):
     page = raw(admin_client, page_of(operation))
     text = text_of(page)
     for said in (
-        "at work: 40 of 80 jobs",
+        "At work: 40 of 80 jobs",
         "50 %",
         "Asked for by ana just now, as of 2030-01-15 12:00:00.",
         "At work for 4 s, 10 jobs a second.",
@@ -202,7 +202,7 @@ def test_it_is_stopped_by_a_button_and_the_second_hears_of_it(staff, operation):
     for said in ("It is stopped; what was done stays done.", "No change: it had ended already."):
         response = client.post(page_of(operation, "stop"), follow=True)
         assert [str(message) for message in response.context["messages"]] == [said]
-    assert "stopped: 40 of 80 jobs" in text_of(raw(client, page_of(operation)))
+    assert "Stopped: 40 of 80 jobs" in text_of(raw(client, page_of(operation)))
     assert BulkOperation.objects.get().stopped_by == "ana"
     assert LogEntry.objects.get().get_change_message() == "stopped"
 

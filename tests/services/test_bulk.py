@@ -8,11 +8,12 @@ from django.contrib.auth.models import User
 from django.db import OperationalError
 
 from django_jobs import bulk, clock, operations
-from django_jobs.bulk import working
+from django_jobs.bulk import asking, working
 from django_jobs.engines import get_engine
 from django_jobs.engines.base import Engine
 from django_jobs.models import BulkOperation, Job
 from django_jobs.operations import KEY_TAKEN
+from django_jobs.searching import surveying
 from django_jobs.searching.terms import split
 from django_jobs.services import BulkWorker
 from django_jobs.services import bulk as service_module
@@ -250,6 +251,16 @@ def test_workers_that_hear_of_an_operation_are_due(engine):
     assert service.due
 
 
+def test_where_workers_hear_of_operations_they_look_less_often(engine, frozen_clock):
+    service = BulkWorker()
+    service.run(engine)
+    service.attend(engine)
+    frozen_clock.advance(timedelta(seconds=engine.look_every * 0.8))
+    assert not service.due
+    frozen_clock.advance(timedelta(seconds=engine.look_every * 0.4))
+    assert service.due
+
+
 def test_an_idle_look_takes_no_lock(engine, django_assert_num_queries):
     with django_assert_num_queries(1):
         assert BulkWorker().run(engine) == set()
@@ -292,6 +303,28 @@ def test_few_are_dealt_with_at_once_and_more_than_confirmed_not_at_all():
     assert states() == ["FAILED"] * 3
     assert len(bulk.carry_out(bulk.requested(**wanted, expected=3)).done) == 3
     assert bulk.carry_out(bulk.requested(**wanted, expected=3)).done == frozenset()
+
+
+def test_what_an_index_has_is_proposed_whole_wherever_the_list_looks(monkeypatch):
+    monkeypatch.setattr(surveying, "WINDOW", 2)
+    rows = JobFactory.create_batch(4, failed=True)
+    for to in (None, rows[1].pk):
+        found = bulk.propose("retry", split("state:failed"), Job.objects.all(), to)
+        assert (found.count.number, found.low, found.high) == (4, 0, rows[3].pk)
+        assert found.whole
+
+
+def test_of_more_than_are_counted_all_are_meant_if_an_index_has_them(monkeypatch, engine):
+    monkeypatch.setattr(surveying, "CAP", 2)
+    monkeypatch.setattr(surveying, "WINDOW", 2)
+    monkeypatch.setattr(working, "WINDOW", 2)
+    monkeypatch.setattr(asking, "CAP", 2)
+    JobFactory.create_batch(7, failed=True)
+    found = bulk.propose("retry", split("state:failed"), Job.objects.all())
+    assert (str(found.count), found.low, found.whole) == ("2+", 0, True)
+    start()
+    BulkWorker().run(engine)
+    assert states() == [State.READY] * 7
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,8 @@ TRANSPORT: dict[str, Any] = {
 class Session(ORMEngine):
     """An engine's session."""
 
+    look_every = 10.0
+
     @staticmethod
     def own_options(options: dict[str, Any], purpose: str, lease: float) -> dict[str, Any]:
         """Return `options` with the session settings of a worker.
