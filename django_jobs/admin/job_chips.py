@@ -10,6 +10,7 @@ from django_jobs.admin.state_marks import WORDS
 from django_jobs.conf import get_settings
 from django_jobs.models import Queue
 from django_jobs.searching.surveying import WINDOW, Survey
+from django_jobs.searching.terms import Term
 
 MOST_CHOICES = 100
 SPANS = ("15m", "1h", "24h", "7d")
@@ -72,8 +73,8 @@ def _choice(search: JobSearch, name: str, label: str, values: list[tuple[str, st
 
 def _suggestions(queues: list[str], jobs: list[str]) -> list[str]:
     found = [f"state:{word}" for word in WORDS if word != "stopping"]
-    found += [f"queue:{name}" for name in queues]
-    return [*found, *(f"job:{name}" for name in jobs)]
+    terms = [Term("queue", name, quoted="," in name) for name in queues]
+    return [*found, *(str(term) for term in (*terms, *(Term("job", name) for name in jobs)))]
 
 
 def _note(search: JobSearch, survey: Survey) -> Values | None:

@@ -62,7 +62,7 @@ class JobSearch:
 
     def chip(self, name: str, value: str = "") -> str:
         """Return the query with `name:value` in the place of all such terms; "": with none."""
-        return self.query(self.terms.having(name, value))
+        return self.query(self.terms.having(name, value, quoted="," in value))
 
 
 def number(text: str) -> int | None:

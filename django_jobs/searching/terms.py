@@ -53,10 +53,10 @@ class Terms:
         """Return the terms behind the qualifier `name`; "": the words."""
         return [term for term in self.terms if term.name == name]
 
-    def having(self, name: str, value: str = "") -> Self:
+    def having(self, name: str, value: str = "", *, quoted: bool = False) -> Self:
         """Return the terms with one `name:value` in the place of all such; without any for ""."""
         rest = tuple(term for term in self.terms if term.name != name)
-        return replace(self, terms=(*rest, Term(name, value)) if value else rest)
+        return replace(self, terms=(*rest, Term(name, value, quoted)) if value else rest)
 
     def hiding_payload(self) -> Self:
         """Return the terms with the values of arguments hidden."""

@@ -90,6 +90,10 @@ def test_a_queue_with_an_odd_name_is_found_by_the_link_to_it(admin_client):
     wanted = JobFactory(queue='a,b "c"')
     JobFactory(queue="a")
     assert listed(admin_client, queue='a,b "c"') == [wanted.pk]
+    QueueFactory(name='a,b "c"')
+    page = raw(admin_client)
+    assert listed(admin_client, link(page, "a,b &quot;c&quot;")) == [wanted.pk]
+    assert html.escape('queue:"a,b \\"c\\""') in page
 
 
 @pytest.mark.parametrize(
