@@ -73,6 +73,16 @@ def hurry(connection: BaseDatabaseWrapper) -> None:
     _after_commit(connection, tell)
 
 
+def tell_of_bulk(connection: BaseDatabaseWrapper) -> None:
+    """Tell the workers, when it is committed, that there is a bulk operation to work off."""
+    alias = connection.alias
+
+    def tell() -> None:
+        get_engine(alias).notify({Engine.BULK})
+
+    _after_commit(connection, tell)
+
+
 def tell_of_events(connection: BaseDatabaseWrapper) -> None:
     """Tell the workers, when it is committed, that there are events to be handed out."""
     alias = connection.alias

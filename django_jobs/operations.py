@@ -99,6 +99,16 @@ def requeue(job_ids: Iterable[int], *, force: bool = False) -> OperationResult:
     return OperationResult(frozenset(done), refused=refused)
 
 
+def delete(job_ids: Iterable[int]) -> OperationResult:
+    """Delete finished jobs with their runs, steps and logs. There is no way back."""
+    ids = _whole_numbers(job_ids)
+    alias = get_settings().DATABASE
+    with transaction.atomic(using=alias):
+        done = get_engine(alias).delete(ids)
+        refused = _reasons(alias, _rest(ids, done), "only a finished job can be deleted")
+    return OperationResult(frozenset(done), refused=refused)
+
+
 def pause_queue(
     name: str, *, by: str = "", reason: str = "", until: datetime | None = None
 ) -> bool:

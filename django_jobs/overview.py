@@ -17,6 +17,7 @@ from django_jobs.engines.bounded import BoundedCount, BoundedMin, beside
 from django_jobs.history import LATELY as MEASURED
 from django_jobs.history import as_time, settled
 from django_jobs.models import Claim, Event, Job, Queue, Schedule
+from django_jobs.models.conditions import in_due_index
 from django_jobs.operations import is_paused
 from django_jobs.recent import Recent
 from django_jobs.states import State
@@ -199,7 +200,7 @@ def look(alias: str, now: datetime) -> Overview:
 def _counts(alias: str, now: datetime) -> dict[str, Any]:
     """Return what is ready, scheduled, waiting, kept too long, and given up, in one query."""
     jobs, most = Job.objects.using(alias).order_by(), summary.CAP + 1
-    later = jobs.filter(state__in=[State.SCHEDULED, State.WAITING]).order_by("run_at")[:most]
+    later = jobs.filter(in_due_index()).order_by("run_at")[:most]
     limit = now - timedelta(days=min(get_settings().RETENTION_FAILED, LONGEST_RETENTION) + 1)
     old = jobs.filter(state=State.FAILED, finished_at__lt=limit)
     scheduled = Q(state=State.SCHEDULED)

@@ -35,6 +35,23 @@ def test_a_retried_job_is_ready_with_all_its_attempts_and_its_history(trait):
     assert job.runs.count() == 1
 
 
+@pytest.mark.parametrize("trait", ["successful", "failed", "cancelled"])
+def test_a_finished_job_is_deleted_with_its_runs(trait):
+    job = make(trait)
+    assert operations.delete([job.pk]).done == {job.pk}
+    assert not Job.objects.exists()
+    assert not JobRun.objects.exists()
+    assert operations.delete([job.pk]).refused == {job.pk: operations.NOT_FOUND}
+
+
+@pytest.mark.parametrize("trait", ["", "scheduled", "waiting", "running"])
+def test_a_job_that_has_not_ended_is_not_deleted(trait):
+    job = make(trait)
+    refused = operations.delete([job.pk]).refused
+    assert refused[job.pk].endswith("only a finished job can be deleted")
+    assert Job.objects.filter(pk=job.pk).exists()
+
+
 @pytest.mark.parametrize("trait", ["", "scheduled", "waiting", "running"])
 def test_a_job_that_has_not_ended_is_not_retried(trait):
     job = make(trait)

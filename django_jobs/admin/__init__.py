@@ -8,6 +8,7 @@ even to them without secrets.
 from django.contrib.admin import site
 
 from django_jobs.admin.batches import BatchAdmin
+from django_jobs.admin.bulk_operations import BulkOperationAdmin
 from django_jobs.admin.events import EventAdmin
 from django_jobs.admin.jobs import JobAdmin, JobRunAdmin
 from django_jobs.admin.panel import JobsPanel
@@ -18,6 +19,7 @@ from django_jobs.conf import get_settings
 
 __all__ = [
     "BatchAdmin",
+    "BulkOperationAdmin",
     "EventAdmin",
     "JobAdmin",
     "JobRunAdmin",

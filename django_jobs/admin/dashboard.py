@@ -11,11 +11,13 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from django_jobs import clock
+from django_jobs.admin.bulk import OPERATION, operation_link
 from django_jobs.admin.pressing import VERBS, Pressed, press
 from django_jobs.admin.refreshing import forget_overview, shared_overview
 from django_jobs.admin.regions import Regions
@@ -75,8 +77,15 @@ class Dashboard(Screen):
             _record(request, model, pressed)
             forget_overview()
         level = messages.SUCCESS if pressed.log else messages.WARNING
-        messages.add_message(request, level, pressed.text)
+        messages.add_message(request, level, self._said(pressed))
         return HttpResponseRedirect(self._home)
+
+    def _said(self, pressed: Pressed) -> str:
+        """Return the text, with a link to what the workers have to do yet."""
+        if pressed.operation is None:
+            return pressed.text
+        link = operation_link(self.address(OPERATION, pressed.operation), pressed.operation)
+        return format_html("{} {}", pressed.text, link)
 
     @method_decorator(login_not_required)
     @method_decorator(never_cache)

@@ -13,19 +13,18 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from django_jobs import clock, operations
+from django_jobs import bulk, clock, operations
 from django_jobs.conf import get_settings
 from django_jobs.exceptions import InvalidQueue
 from django_jobs.models import Claim, Job, Queue
 from django_jobs.operations import OperationResult
 from django_jobs.states import State
 
-AT_ONCE = 500
-"""One press moves no more jobs than this; it says how many are left."""
+AT_ONCE = bulk.AT_ONCE
+"""One press moves no more jobs than this; more retries are left to the workers."""
 
 SHOWN_REASONS = 3
 MOST_CLAIMS = 1_000
-COUNTED = 10_000
 
 Given = Mapping[str, Any]
 
@@ -35,12 +34,14 @@ class Pressed:
     """What became of a press: `text` for the one who pressed, `log` for the admin's log.
 
     `target`: the row it was done to, if it was one; `what` names it, or them, in the log.
+    `operation`: what the workers have to do yet.
     """
 
     text: str
     log: str = ""
     what: str = ""
     target: int | None = None
+    operation: int | None = None
 
 
 def retry(given: Given, _by: str) -> Pressed:
@@ -52,8 +53,8 @@ def retry(given: Given, _by: str) -> Pressed:
     return replace(told, target=job_id)
 
 
-def retry_all(given: Given, _by: str) -> Pressed:
-    """Retry the failures of one kind that the page had seen, the oldest first, 500 at once."""
+def retry_all(given: Given, by: str) -> Pressed:
+    """Retry the failures of one kind that the page had seen; more than 500 by the workers."""
     seen = _instant(given.get("seen", ""))
     fingerprint = given.get("fingerprint")
     if seen is None or fingerprint is None:
@@ -64,14 +65,9 @@ def retry_all(given: Given, _by: str) -> Pressed:
     )
     ids = list(failed.order_by("finished_at").values_list("pk", flat=True)[: AT_ONCE + 1])
     none = _("No change: none of these jobs is failed any more.")
-    told = _told(operations.retry(ids[:AT_ONCE]), _("retried"), f"error {fingerprint}", none)
-    if len(ids) <= AT_ONCE:
-        return told
-    left = failed.order_by().values("pk")[: COUNTED + 1].count()
-    number = f"{min(left, COUNTED):,}" + ("+" if left > COUNTED else "")
-    more = _("%(number)s more of them are left; press again for the next %(most)s.")
-    text = f"{told.text} {more % {'number': number, 'most': AT_ONCE}}"
-    return Pressed(text, told.log, told.what)
+    if len(ids) > AT_ONCE:
+        return _started(*bulk.start_retry(fingerprint, seen, by), fingerprint)
+    return _told(operations.retry(ids), _("retried"), f"error {fingerprint}", none)
 
 
 def requeue(given: Given, _by: str) -> Pressed:
@@ -156,6 +152,13 @@ def _told(result: OperationResult, done: str, what: str, none: str = "") -> Pres
         parts += [text % {"number": f"{len(reasons):,}"}, "; ".join(reasons[:SHOWN_REASONS]) + "."]
     log = f"{number:,} {done}" if number else ""
     return Pressed(" ".join(parts) or none, log, what)
+
+
+def _started(number: int, created: bool, fingerprint: str) -> Pressed:  # noqa: FBT001 - as `start` returns them
+    if not created:
+        return Pressed(_("No change: they are left to the workers already."), operation=number)
+    text = _("They are left to the workers.")
+    return Pressed(text, "retry started", f"error {fingerprint}", operation=number)
 
 
 def _broken() -> Pressed:

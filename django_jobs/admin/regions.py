@@ -16,7 +16,7 @@ from django_jobs.admin.charts import about
 from django_jobs.admin.history_charts import recent_chart
 from django_jobs.admin.rights import Rights
 from django_jobs.display import ago, duration
-from django_jobs.models import Batch, Event, Job, JobRun, Queue, Schedule, Worker
+from django_jobs.models import Batch, BulkOperation, Event, Job, JobRun, Queue, Schedule, Worker
 from django_jobs.overview import Amount, ErrorGroup, Overview, QueueState
 from django_jobs.schedules import portrait
 from django_jobs.states import State
@@ -144,7 +144,7 @@ class Regions:
         return ""
 
     def _lists(self) -> Iterator[Values]:
-        for model in (Job, JobRun, Batch, Queue, Schedule, Worker, Event):
+        for model in (Job, JobRun, Batch, Queue, Schedule, Worker, Event, BulkOperation):
             if self._rights.may_view(model):
                 name = str(model._meta.verbose_name_plural)
                 yield {"label": name.capitalize(), "url": self._list(model.__name__.lower())}

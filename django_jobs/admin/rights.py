@@ -29,6 +29,11 @@ class Rights:
         rule = rule or getattr(page, "has_change_permission", None)
         return rule is not None and rule(self._request)
 
+    def may_erase(self, model: Any) -> bool:
+        """Say whether the user may delete rows of `model` that have come to their end."""
+        rule = getattr(self._page(model), "has_erase_permission", None)
+        return rule is not None and rule(self._request)
+
     def _page(self, model: Any) -> Any:
         try:
             return self._site.get_model_admin(model)

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, include, path, re_path, reverse
 
 from django_jobs.admin.batches import BatchAdmin
+from django_jobs.admin.bulk_operations import BulkOperationAdmin
 from django_jobs.admin.dashboard import Dashboard
 from django_jobs.admin.events import EventAdmin
 from django_jobs.admin.history import History
@@ -22,7 +23,7 @@ from django_jobs.admin.jobs import JobAdmin, JobRunAdmin
 from django_jobs.admin.queues import QueueAdmin, WorkerAdmin
 from django_jobs.admin.schedules import ScheduleAdmin
 from django_jobs.conf import get_settings
-from django_jobs.models import Batch, Event, Job, JobRun, Queue, Schedule, Worker
+from django_jobs.models import Batch, BulkOperation, Event, Job, JobRun, Queue, Schedule, Worker
 
 LABEL = "django_jobs"
 ADMINS: dict[Any, Any] = {
@@ -33,6 +34,7 @@ ADMINS: dict[Any, Any] = {
     Schedule: ScheduleAdmin,
     Worker: WorkerAdmin,
     Event: EventAdmin,
+    BulkOperation: BulkOperationAdmin,
 }
 
 Pattern = URLPattern | URLResolver

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_jobs.engines.batches import BatchVerbs
+from django_jobs.engines.bulk import BulkVerbs
 from django_jobs.engines.calls import CallVerbs
 from django_jobs.engines.events import EventVerbs, WaitFor
 from django_jobs.engines.hearing import Listener
@@ -176,7 +177,7 @@ class Report:
     lines: tuple[tuple[datetime, str], ...] = field(default=())
 
 
-class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs, CallVerbs, TallyVerbs):
+class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs, CallVerbs, TallyVerbs, BulkVerbs):
     """All database work of the package, for one kind of database, on one connection."""
 
     STOP_ASKED = "!stop"

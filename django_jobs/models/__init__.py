@@ -5,6 +5,7 @@ hand, and no property writes.
 """
 
 from django_jobs.models.batches import Batch, BatchCallback, BatchJob
+from django_jobs.models.bulk import BulkOperation
 from django_jobs.models.events import Event, EventKey, Wait
 from django_jobs.models.fields import IdListField
 from django_jobs.models.jobs import Job, JobLog, JobProgress, JobRun
@@ -17,6 +18,7 @@ __all__ = [
     "Batch",
     "BatchCallback",
     "BatchJob",
+    "BulkOperation",
     "Claim",
     "Event",
     "EventKey",

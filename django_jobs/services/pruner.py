@@ -42,6 +42,7 @@ class Pruner(Service):
         others = self._prune_events(engine, now - timedelta(days=settings.RETENTION_EVENTS), now)
         others += engine.prune_batches(min(successful_before, failed_before), PAGE)
         others += self._prune_history(engine, now)
+        others += engine.prune_bulk(failed_before, PAGE)
         others += self._prune_ticks(engine, now - timedelta(days=settings.RETENTION_TICKS))
         count, when_done = (others, WHEN_MUCH) if others >= PAGE else (0, WHEN_DONE)
         for _ in range(PAGES):

@@ -17,7 +17,7 @@ from django_jobs.conf import get_settings
 from django_jobs.context import Ask
 from django_jobs.engines import engine_class
 from django_jobs.engines.base import Engine, WorkerCard
-from django_jobs.services import Relayer, Service, all_services
+from django_jobs.services import BulkWorker, Relayer, Service, all_services
 from django_jobs.worker.console import on_terminal
 from django_jobs.worker.exits import CLEAN, CRASHED, FORCED
 from django_jobs.worker.holdings import Holdings
@@ -200,7 +200,7 @@ class WorkerProcess:
     def _heard(self, queues: set[str]) -> None:
         if Engine.STOP_ASKED in queues:
             self._housekeeper.hurry()
-        for word in queues & {Engine.EVENTS, Engine.WRITTEN}:
+        for word in queues & {Engine.EVENTS, Engine.BULK, Engine.WRITTEN}:
             self._housekeeper.hear(word)
         served = self.options.queues
         if (
@@ -227,7 +227,8 @@ class WorkerProcess:
 
     def _services(self, cells: Sequence[int]) -> list[Service]:
         if not self._alone:
-            return [Relayer(), self._tallier]  # hears of events, which the supervisor does not
+            # They hear of work, which the supervisor does not.
+            return [Relayer(), BulkWorker(), self._tallier]
         services = [*all_services(), self._tallier]
         if on_terminal():
             services.append(Idling(self.options.queues, [cells]))

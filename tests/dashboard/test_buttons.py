@@ -8,7 +8,9 @@ from django.db import connections
 
 from django_jobs import operations
 from django_jobs.admin import pressing
-from django_jobs.models import Job
+from django_jobs.engines import get_engine
+from django_jobs.models import BulkOperation, Job
+from django_jobs.services import BulkWorker
 from django_jobs.states import State
 from tests.conftest import NOON
 from tests.dashboard.pages import failing, press, raw, shown
@@ -81,14 +83,36 @@ def test_failures_by_a_clock_that_is_ahead_are_retried_too(admin_client):
     assert messages == ["2 jobs retried."]
 
 
-def test_of_very_many_the_oldest_are_retried_and_the_rest_is_told(admin_client, monkeypatch):
+def test_very_many_are_retried_by_the_workers_and_a_link_says_how_far_they_are(
+    admin_client, monkeypatch
+):
     monkeypatch.setattr(pressing, "AT_ONCE", 2)
     failing(3)
-    [oldest] = failing(1, finished_at=NOON - timedelta(hours=1))
-    [message] = press(admin_client, "retry-all", fingerprint="aaaa", seen=NOON.isoformat())
-    assert message == ("2 jobs retried. 2 more of them are left; press again for the next 2.")
-    assert Job.objects.get(pk=oldest.pk).state == State.READY
-    assert "Retry all 2" in shown(admin_client)
+    [other] = failing(1, "bbbb")
+    [later] = failing(1, finished_at=NOON + timedelta(seconds=1))
+    every = {"fingerprint": "aaaa", "seen": NOON.isoformat()}
+    [message] = press(admin_client, "retry-all", **every)
+    row = BulkOperation.objects.get()
+    link = f'<a href="/admin/jobs/bulkoperation/{row.pk}/change/">Operation #{row.pk}</a>'
+    assert message == f"They are left to the workers. {link}"
+    assert (row.expected, row.created_by) == (3, "admin")
+    [message] = press(admin_client, "retry-all", **every)
+    assert message.startswith("No change: they are left to the workers already.")
+    BulkWorker().run(get_engine("default"))
+    failed = set(Job.objects.filter(state=State.FAILED).values_list("pk", flat=True))
+    assert failed == {other.pk, later.pk}
+    assert LogEntry.objects.get().get_change_message() == "retry started on the dashboard"
+
+
+def test_failures_without_an_error_on_record_are_retried_by_the_workers_too(
+    admin_client, monkeypatch
+):
+    monkeypatch.setattr(pressing, "AT_ONCE", 1)
+    failing(3, "")
+    failing(1)
+    press(admin_client, "retry-all", fingerprint="", seen=NOON.isoformat())
+    BulkWorker().run(get_engine("default"))
+    assert Job.objects.filter(state=State.READY).count() == 3
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """What only SQLite does: the schema that forbids reused ids, and the write lock."""
 
+import re
+
 import pytest
 from django.db import connection, connections, transaction
 from django.db.utils import OperationalError
@@ -7,8 +9,9 @@ from django.db.utils import OperationalError
 from django_jobs.engines import own_engine
 from django_jobs.engines.base import Engine
 from django_jobs.engines.sqlite import SQLiteEngine
+from django_jobs.overview import look
 from tests.engines.rivals import Rival
-from tests.engines.scenes import Scene
+from tests.engines.scenes import NOON, Scene
 
 pytestmark = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only on SQLite")
 
@@ -142,3 +145,27 @@ def test_without_listen_nobody_listens(settings, db):
 def test_a_database_in_memory_cannot_be_listened_to(monkeypatch, db):
     monkeypatch.setattr(connection, "is_in_memory_db", lambda: True)
     assert SQLiteEngine(connection).listener() is None
+
+
+def test_there_is_nothing_to_listen_to(db):
+    engine = SQLiteEngine(connection)
+    engine.notify(["default"])
+    assert engine.listener() is None
+
+
+def test_the_promoter_and_the_dashboard_walk_the_index_of_due_jobs_only(db, engine):
+    plans = []
+
+    def explain(execute, sql, params, many, context):
+        if sql.startswith("SELECT") and "django_jobs_job" in sql:
+            statement = f"EXPLAIN QUERY PLAN {sql.replace('%s', '?')}"
+            plan = context["connection"].connection.execute(statement, params)
+            plans.append([row[3] for row in plan.fetchall()])
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        engine.promote(100, NOON)
+        look("default", NOON)
+    steps = [step for plan in plans for step in plan if re.match(r"(SCAN|SEARCH) \S*job\b", step)]
+    assert any("django_jobs_job_due" in step for step in steps)
+    assert not [step for step in steps if step.startswith("SCAN") and "INDEX" not in step]

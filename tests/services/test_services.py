@@ -21,6 +21,7 @@ from django_jobs.models import (
     Worker,
 )
 from django_jobs.services import (
+    BulkWorker,
     Promoter,
     Pruner,
     Relayer,
@@ -79,7 +80,8 @@ def test_a_hurried_service_is_due(frozen_clock):
 
 def test_every_worker_gets_a_fresh_set():
     one, other = all_services(), all_services()
-    assert [type(service) for service in one] == [Scheduler, Promoter, Relayer, Rescuer, Pruner]
+    kinds = [Scheduler, Promoter, Relayer, Rescuer, BulkWorker, Pruner]
+    assert [type(service) for service in one] == kinds
     assert not {id(service) for service in one} & {id(service) for service in other}
 
 

@@ -1,6 +1,7 @@
 """The portable engine: every verb by the ORM. Correct, not fast, and the reference meaning."""
 
 from django_jobs.engines.orm.batching import Batching
+from django_jobs.engines.orm.bulk import BulkRows
 from django_jobs.engines.orm.calling import Calling
 from django_jobs.engines.orm.claiming import Claiming
 from django_jobs.engines.orm.eventing import Eventing
@@ -31,5 +32,6 @@ class ORMEngine(
     Settling,
     Calling,
     Tallying,
+    BulkRows,
 ):
     """All verbs, on any database that Django knows."""

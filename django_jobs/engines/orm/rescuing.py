@@ -1,14 +1,15 @@
-"""Duties that every worker does for all: `promote`, `rescue`, `expire`, `prune`."""
+"""Duties that every worker does for all: `promote`, `rescue`, `expire`, `prune`; and `delete`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from django_jobs.engines.base import Hold, Pruned, Rescued
 from django_jobs.engines.endings import LOST_FINGERPRINT, WORKER_LOST, lost_text
 from django_jobs.engines.orm.ends import Ended, Ends
 from django_jobs.models import Claim, Event, Job, JobLog, JobProgress, JobRun, JobStep, Tick, Wait
+from django_jobs.models.conditions import in_due_index
 from django_jobs.states import FINAL, RunOutcome, State
 
 
@@ -17,7 +18,7 @@ class Rescuing(Ends):
 
     def promote(self, limit: int, now: datetime | None = None) -> set[str]:
         """Make due jobs READY; they keep `run_at` as their place in line."""
-        due = Q(state__in=[State.SCHEDULED, State.WAITING], run_at__lte=self.at(now))
+        due = in_due_index() & Q(run_at__lte=self.at(now))
         queues: set[str] = set()
         if self.jobs.filter(due).exists():  # a look in vain takes no lock
             with self.transaction():
@@ -120,14 +121,24 @@ class Rescuing(Ends):
         with self.transaction():
             window = self.jobs.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)
             ids = list(window[:limit])
-            rows = self.free(self.jobs.filter(old, pk__in=ids))
-            found = list(rows.values_list("pk", "state", "schedule_id"))
-            doomed = [pk for pk, _, _ in found]
-            self._note_ends((pk, state, owner) for pk, state, owner in found if owner is not None)
-            for model in (JobRun, JobLog, JobProgress, JobStep, Wait):
-                self.all_of(model).filter(job_id__in=doomed).delete()
-            self.jobs.filter(pk__in=doomed).delete()
+            doomed = self._delete(self.free(self.jobs.filter(old, pk__in=ids)))
         return Pruned(len(doomed), ids[-1] if len(ids) == limit else None)
+
+    def delete(self, job_ids: Collection[int]) -> set[int]:
+        """Delete finished jobs, waiting for those that somebody has locked."""
+        final = self.jobs.filter(pk__in=sorted(job_ids), state__in=sorted(FINAL))
+        with self.transaction():
+            return self._delete(self.awaited(final))
+
+    def _delete(self, locked: QuerySet[Job]) -> set[int]:
+        """Delete jobs with all that is on record of them; ticks keep how they ended."""
+        found = list(locked.values_list("pk", "state", "schedule_id"))
+        doomed = {pk for pk, _, _ in found}
+        self._note_ends((pk, state, owner) for pk, state, owner in found if owner is not None)
+        for model in (JobRun, JobLog, JobProgress, JobStep, Wait):
+            self.all_of(model).filter(job_id__in=doomed).delete()
+        self.jobs.filter(pk__in=doomed).delete()
+        return doomed
 
     def _note_ends(self, made: Iterable[tuple[int, str, int]]) -> None:
         """Write into the ticks of schedules how their jobs ended: ticks are kept longer."""

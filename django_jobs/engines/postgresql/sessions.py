@@ -45,6 +45,8 @@ TRANSPORT: dict[str, Any] = {
 class Session(ORMEngine):
     """An engine's session."""
 
+    look_every = 10.0
+
     @staticmethod
     def own_options(options: dict[str, Any], purpose: str, lease: float) -> dict[str, Any]:
         """Return `options` with the session settings of a worker.
@@ -98,9 +100,13 @@ class Session(ORMEngine):
             with guard:
                 return self.rows(statement, params)
         except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            if not self.is_busy(error):
                 raise
         return self.rows(skipping, params)
+
+    def is_busy(self, error: Exception) -> bool:
+        """Say whether `error` means that others kept a row locked for too long."""
+        return getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
 
 def _session_settings(lease: float) -> dict[str, str]:
