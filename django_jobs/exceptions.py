@@ -23,6 +23,14 @@ class ScheduleNotFound(JobError, LookupError):
     """There is no schedule of that name."""
 
 
+class ErrorNotFound(JobError, LookupError):
+    """No failed job has that fingerprint."""
+
+
+class WorkerNotFound(JobError, LookupError):
+    """There is no worker of that name; it may have stopped in good order."""
+
+
 class BatchNotFound(JobError, LookupError):
     """There is no batch of that number; it may have been rolled back, or pruned."""
 

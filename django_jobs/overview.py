@@ -14,10 +14,20 @@ from django.db.models import Case, Count, DateTimeField, F, Min, OuterRef, Q, Qu
 from django_jobs import summary
 from django_jobs.conf import get_settings
 from django_jobs.engines.bounded import BoundedCount, BoundedMin, beside
+from django_jobs.error_groups import (
+    ErrorGroup,
+    Failure,
+    Row,
+    biggest,
+    described,
+    groups_of,
+    kinds_of,
+    newest_failures,
+)
 from django_jobs.models import Claim, Event, Job, Queue, Schedule
 from django_jobs.operations import is_paused
 from django_jobs.states import State
-from django_jobs.summary import WorkerSummary, with_error
+from django_jobs.summary import WorkerSummary
 
 QUEUE_CAP = 1_000
 """The waiting jobs of one queue are not counted further, nor is an older one looked for."""
@@ -31,10 +41,7 @@ MOST_GROUPS = 10
 NEWEST = 6
 NEXT = 10
 LONGEST_RETENTION = 100 * 365
-RECENT = timedelta(minutes=15)
 LATELY = timedelta(hours=24)
-TREND = 8
-"""So many spans of 15 minutes make the trend of an error."""
 
 
 class Amount(NamedTuple):
@@ -45,41 +52,6 @@ class Amount(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.number:,}" + ("+" if self.capped else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A failed job and the first line of its error."""
-
-    job_id: int
-    name: str
-    queue: str
-    finished_at: datetime
-    error: str
-
-    @property
-    def title(self) -> str:
-        """The function's name and the job's number."""
-        return f"{self.name.rpartition('.')[2]} #{self.job_id}"
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorGroup:
-    """Failures of one kind among the newest: how many, since when, and the newest.
-
-    `trend`: how many in each quarter of an hour of the last two hours, the last one being now.
-    """
-
-    fingerprint: str
-    count: int
-    trend: tuple[int, ...]
-    first: datetime
-    newest: Failure
-
-    @property
-    def recent(self) -> int:
-        """How many within the last 15 minutes."""
-        return self.trend[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +121,7 @@ def look(alias: str, now: datetime) -> Overview:
     """Return how the jobs of the database `alias` are at `now`."""
     workers = summary.workers(alias, now)
     held, silent = _held(alias, now)
-    failures = _failures(alias)
+    failures = newest_failures(alias)
     groups, newest = _errors(alias, failures, now)
     return Overview(
         now=now,
@@ -221,55 +193,15 @@ def _held(alias: str, now: datetime) -> tuple[dict[str, int], tuple[SilentWorker
     return dict(held), workers
 
 
-def _failures(alias: str) -> list[tuple[int, str, datetime]]:
-    """Return id, fingerprint and end of the newest failures; one more than the cap at most."""
-    failed = Job.objects.using(alias).filter(state=State.FAILED).order_by("-finished_at")
-    rows: Any = failed.values_list("id", "fingerprint", "finished_at")[: summary.CAP + 1]
-    return list(rows)
-
-
 def _errors(
-    alias: str, failures: Sequence[tuple[int, str, datetime]], now: datetime
+    alias: str, failures: Sequence[Row], now: datetime
 ) -> tuple[tuple[ErrorGroup, ...], tuple[Failure, ...]]:
     """Return the biggest groups of failures, those that grow first, and the newest failures."""
-    members: dict[str, list[tuple[int, datetime]]] = defaultdict(list)
-    for job_id, fingerprint, finished_at in failures[: summary.CAP]:
-        members[fingerprint].append((job_id, finished_at))
-    trends = {name: _trend([at for _, at in found], now) for name, found in members.items()}
-    biggest = sorted(members, key=lambda name: (trends[name][-1], len(members[name])), reverse=True)
-    heads = {name: members[name][0][0] for name in biggest[:MOST_GROUPS]}
-    ids = [job_id for job_id, _, _ in failures[:NEWEST]]
-    known = _described(alias, {*heads.values(), *ids})
-    groups = tuple(
-        ErrorGroup(name, len(found), trends[name], found[-1][1], known[head])
-        for name, head in heads.items()
-        if (found := members[name]) and head in known
-    )
-    return groups, tuple(known[job_id] for job_id in ids if job_id in known)
-
-
-def _trend(times: Iterable[datetime], now: datetime) -> tuple[int, ...]:
-    counts = [0] * TREND
-    for at in times:
-        place = max(0, (now - at) // RECENT)
-        if place < TREND:
-            counts[TREND - 1 - place] += 1
-    return tuple(counts)
-
-
-def _described(alias: str, job_ids: Iterable[int]) -> dict[int, Failure]:
-    """Return the failed ones of some jobs; one may have been retried since it was counted."""
-    jobs = Job.objects.using(alias).filter(pk__in=job_ids, state=State.FAILED)
-    rows: Any = with_error(jobs.only("name", "queue", "finished_at"))
-    return {
-        row.pk: Failure(row.pk, row.name, row.queue, row.finished_at, _error(row)) for row in rows
-    }
-
-
-def _error(row: Any) -> str:
-    """Return the error in one line, the exception's class without its module."""
-    kind = row.error_type.rpartition(".")[2] if row.error_type else ""
-    return f"{kind}: {row.error_line}" if kind else ""
+    kinds = biggest(kinds_of(failures[: summary.CAP], now))[:MOST_GROUPS]
+    ids = [failure.job_id for failure in failures[:NEWEST]]
+    known = described(alias, {*(kind.newest_id for kind in kinds), *ids})
+    newest = tuple(known[job_id] for job_id in ids if job_id in known)
+    return groups_of(kinds, known, now), newest
 
 
 def _queues(alias: str, now: datetime, workers: Iterable[WorkerSummary]) -> tuple[QueueState, ...]:

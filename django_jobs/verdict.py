@@ -16,7 +16,8 @@ from django.utils.translation import ngettext
 from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration
-from django_jobs.overview import NEXT, RECENT, Amount, Overview, QueueState, look
+from django_jobs.error_groups import RECENT
+from django_jobs.overview import NEXT, Amount, Overview, QueueState, look
 from django_jobs.planning import PUNCTUAL
 
 SPIKE = 10
@@ -170,8 +171,9 @@ def silent_worker(seen: Overview) -> Iterator[Problem]:
 
 
 def failure_spike(seen: Overview) -> Iterator[Problem]:
-    """Yield the errors that have struck many jobs just now."""
-    for group in islice((group for group in seen.groups if group.recent >= SPIKE), NAMED):
+    """Yield the errors that have struck many jobs just now, and that nobody has muted."""
+    loud = (group for group in seen.groups if group.recent >= SPIKE and group.muted is None)
+    for group in islice(loud, NAMED):
         text = _("%(recent)s jobs of %(job)s failed within %(span)s: %(error)s") % {
             "recent": f"{group.recent:,}",
             "job": group.newest.name.rpartition(".")[2],

@@ -15,7 +15,6 @@ from django.utils.translation import ngettext
 
 from django_jobs import clock, operations
 from django_jobs.conf import get_settings
-from django_jobs.exceptions import InvalidQueue
 from django_jobs.models import Claim, Job, Queue
 from django_jobs.operations import OperationResult
 from django_jobs.states import State
@@ -47,8 +46,8 @@ def retry(given: Given, _by: str) -> Pressed:
     """Retry one failed job."""
     job_id = _number(given.get("job", ""))
     if job_id is None:
-        return _broken()
-    told = _told(operations.retry([job_id]), _("retried"), f"#{job_id}")
+        return broken()
+    told = told_of(operations.retry([job_id]), _("retried"), f"#{job_id}")
     return replace(told, target=job_id)
 
 
@@ -57,14 +56,14 @@ def retry_all(given: Given, _by: str) -> Pressed:
     seen = _instant(given.get("seen", ""))
     fingerprint = given.get("fingerprint")
     if seen is None or fingerprint is None:
-        return _broken()
+        return broken()
     alias = get_settings().DATABASE
     failed = Job.objects.using(alias).filter(
         state=State.FAILED, fingerprint=fingerprint, finished_at__lte=seen
     )
     ids = list(failed.order_by("finished_at").values_list("pk", flat=True)[: AT_ONCE + 1])
     none = _("No change: none of these jobs is failed any more.")
-    told = _told(operations.retry(ids[:AT_ONCE]), _("retried"), f"error {fingerprint}", none)
+    told = told_of(operations.retry(ids[:AT_ONCE]), _("retried"), f"error {fingerprint}", none)
     if len(ids) <= AT_ONCE:
         return told
     left = failed.order_by().values("pk")[: COUNTED + 1].count()
@@ -83,7 +82,7 @@ def requeue(given: Given, _by: str) -> Pressed:
     held = expired.order_by("pk").values_list("job_ids", flat=True)[:MOST_CLAIMS]
     ids = [job_id for job_ids in held for job_id in job_ids]
     none = _("No change: that worker holds no job past its lease.")
-    told = _told(operations.requeue(ids[:AT_ONCE]), _("requeued"), f"worker {worker}", none)
+    told = told_of(operations.requeue(ids[:AT_ONCE]), _("requeued"), f"worker {worker}", none)
     left = len(ids) - AT_ONCE
     if left <= 0:
         return told
@@ -109,7 +108,8 @@ def resume(given: Given, _by: str) -> Pressed:
     return Pressed(text, "resumed", name, _queue_id(name))
 
 
-VERBS: dict[str, tuple[Any, Callable[[Given, str], Pressed]]] = {
+Verb = tuple[Any, Callable[[Given, str], Pressed]]
+VERBS: dict[str, Verb] = {
     "retry": (Job, retry),
     "retry-all": (Job, retry_all),
     "requeue": (Job, requeue),
@@ -119,15 +119,8 @@ VERBS: dict[str, tuple[Any, Callable[[Given, str], Pressed]]] = {
 """The model whose permission is asked for, and what is done."""
 
 
-def press(verb: str, given: Given, by: str) -> Pressed:
-    """Do what a button says; what cannot be done is told."""
-    try:
-        return VERBS[verb][1](given, by)
-    except InvalidQueue as problem:
-        return Pressed(f"{_('No change')}: {problem}")
-
-
-def _told(result: OperationResult, done: str, what: str, none: str = "") -> Pressed:
+def told_of(result: OperationResult, done: str, what: str, none: str = "") -> Pressed:
+    """Return what became of jobs in words; `none`: what is said where there were none."""
     number, parts = len(result.done), []
     if number:
         text = ngettext("%(number)s job %(done)s.", "%(number)s jobs %(done)s.", number)
@@ -140,7 +133,8 @@ def _told(result: OperationResult, done: str, what: str, none: str = "") -> Pres
     return Pressed(" ".join(parts) or none, log, what)
 
 
-def _broken() -> Pressed:
+def broken() -> Pressed:
+    """Return what is said of a request that lacks something."""
     return Pressed(_("Nothing was done: the request was incomplete. Load the page anew."))
 
 

@@ -12,15 +12,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_jobs.admin.rights import Rights
+from django_jobs.admin.trends import bars
 from django_jobs.display import ago, duration
+from django_jobs.error_groups import ErrorGroup
 from django_jobs.models import Batch, Event, Job, JobRun, Queue, Schedule, Worker
-from django_jobs.overview import Amount, ErrorGroup, Overview, QueueState
+from django_jobs.overview import Amount, Overview, QueueState
 from django_jobs.schedules import portrait
 from django_jobs.states import State
 from django_jobs.verdict import Fix, Level, Operation, Problem, Verdict
 
 MARKS = {Level.OK: "✓", Level.WARNING: "!", Level.BAD: "✕"}
-BARS = "▁▂▃▄▅▆▇█"
 SHOWN_SCHEDULES = 5
 
 Values = dict[str, Any]
@@ -44,6 +45,7 @@ class Regions:
             "counts": list(self._counts()),
             "groups": [self._group(group) for group in seen.groups],
             "failed": str(seen.failed),
+            "errors_url": self._address("failed"),
             "considered": f"{seen.failed.number:,}" if seen.failed.capped else "",
             "newest": list(self._newest()),
             "queues": [self._queue(queue) for queue in seen.queues],
@@ -142,7 +144,6 @@ class Regions:
 
     def _group(self, group: ErrorGroup) -> Values:
         newest = group.newest
-        most = max(*group.trend, 1)
         return {
             "error": newest.error or _("without an error on record"),
             "job": newest.name,
@@ -150,10 +151,11 @@ class Regions:
             "recent": f"{group.recent:,}",
             "first": ago(group.first, self._seen.now),
             "last": ago(newest.finished_at, self._seen.now),
-            "trend": "".join(BARS[-(-number * 7 // most)] for number in group.trend),
+            "trend": bars(group.trend),
             "trend_text": ", ".join(str(number) for number in group.trend),
             "url": self._change("job", newest.job_id),
             "newest": newest.job_id,
+            "muted": group.muted is not None,
             "buttons": list(self._retries(group.fingerprint, group.count, newest.job_id)),
         }
 

@@ -8,6 +8,7 @@ from django_jobs.models.batches import Batch, BatchCallback, BatchJob
 from django_jobs.models.events import Event, EventKey, Wait
 from django_jobs.models.fields import IdListField
 from django_jobs.models.jobs import Job, JobLog, JobProgress, JobRun
+from django_jobs.models.muting import MutedError
 from django_jobs.models.schedules import Schedule, Tick
 from django_jobs.models.steps import JobStep
 from django_jobs.models.workers import Claim, Queue, Worker
@@ -25,6 +26,7 @@ __all__ = [
     "JobProgress",
     "JobRun",
     "JobStep",
+    "MutedError",
     "Queue",
     "Schedule",
     "Tick",
