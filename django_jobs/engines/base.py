@@ -21,6 +21,7 @@ from django_jobs.engines.batches import BatchVerbs
 from django_jobs.engines.events import EventVerbs, WaitFor
 from django_jobs.engines.schedules import ScheduleVerbs
 from django_jobs.engines.steps import StepVerbs
+from django_jobs.engines.workers import WorkerVerbs
 from django_jobs.states import Later, RunOutcome, State, Transition
 
 
@@ -147,17 +148,6 @@ class Pruned:
     last_id: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerCard:
-    """What a worker tells people about itself with every beat."""
-
-    name: str
-    queues: tuple[str, ...] = ()
-    processes: int = 1
-    threads: int = 0
-    version: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Report:
     """Progress and new log lines of a running job. `done=None`: the progress is unchanged."""
@@ -185,11 +175,14 @@ class Listener(ABC):
         """Close the connection."""
 
 
-class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs):
+class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs, WorkerVerbs):
     """All database work of the package, for one kind of database, on one connection."""
 
     STOP_ASKED = "!stop"
     """What `notify` says instead of a queue's name when running jobs were asked to stop."""
+
+    WISHES = "!wishes"
+    """What `notify` says when somebody wants something of a worker: all give a sign of life."""
 
     EVENTS = "!events"
     """What `notify` and `promote` say when there are events to be handed out."""
@@ -374,18 +367,6 @@ class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs):
     @abstractmethod
     def see_queues(self, names: Collection[str]) -> None:
         """Make sure that a Queue row exists for each of `names`."""
-
-    @abstractmethod
-    def beat(self, card: WorkerCard, now: datetime | None = None) -> None:
-        """Write a worker's sign of life."""
-
-    @abstractmethod
-    def leave(self, worker: str) -> None:
-        """Forget a worker that has stopped in good order."""
-
-    @abstractmethod
-    def forget_workers(self, before: datetime) -> int:
-        """Forget the workers that gave no sign of life since `before`; return how many."""
 
     def notify(self, queues: Collection[str]) -> None:
         """Tell listening workers that these queues have work. The default tells nobody."""

@@ -1,5 +1,6 @@
 """The engine for PostgreSQL: one statement per verb, arrays in, rows out."""
 
+from django_jobs.engines.postgresql.beating import Beating
 from django_jobs.engines.postgresql.claiming import Claiming
 from django_jobs.engines.postgresql.eventing import Eventing
 from django_jobs.engines.postgresql.finishing import Finishing
@@ -11,6 +12,6 @@ from django_jobs.engines.postgresql.stepping import Stepping
 
 
 class PostgreSQLEngine(
-    Inserting, Claiming, Finishing, Rescuing, Operating, Listening, Stepping, Eventing
+    Inserting, Claiming, Finishing, Rescuing, Operating, Listening, Stepping, Eventing, Beating
 ):
     """All verbs on PostgreSQL (15 or newer)."""
