@@ -325,8 +325,10 @@ def test_queues_need_their_own_permission(staff):
 
 
 def test_a_worker_shows_whether_it_is_silent(admin_client):
-    WorkerFactory(name="web-1:1")
-    WorkerFactory(name="web-2:2", beat_at=NOON.replace(hour=11), queues=["mail"])
-    text = page(admin_client, "admin:django_jobs_worker_changelist")
+    alive = WorkerFactory(name="web-1:1")
+    silent = WorkerFactory(name="web-2:2", beat_at=NOON.replace(hour=11), wish="quiet")
+    name = "admin:django_jobs_worker_change"
+    assert "3 s ago" in page(admin_client, name, alive.pk)
+    text = page(admin_client, name, silent.pk)
     assert "silent, 1 h ago" in text
-    assert "3 s ago" in text
+    assert "quiet" in text

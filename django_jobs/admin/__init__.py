@@ -10,9 +10,10 @@ from django.contrib.admin import site
 from django_jobs.admin.batches import BatchAdmin
 from django_jobs.admin.events import EventAdmin
 from django_jobs.admin.jobs import JobAdmin, JobRunAdmin
-from django_jobs.admin.queues import QueueAdmin, WorkerAdmin
+from django_jobs.admin.queues import QueueAdmin
 from django_jobs.admin.routing import JobsAdminSite, JobsAdminSiteMixin, install
 from django_jobs.admin.schedules import ScheduleAdmin
+from django_jobs.admin.workers import WorkerAdmin
 from django_jobs.conf import get_settings
 
 __all__ = [

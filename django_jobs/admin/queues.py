@@ -1,6 +1,4 @@
-"""The admin's pages of queues and of workers."""
-
-from datetime import timedelta
+"""The admin's pages of queues."""
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -8,9 +6,7 @@ from django.http import HttpRequest
 
 from django_jobs import clock, operations
 from django_jobs.admin.base import RecordAdmin, moment
-from django_jobs.conf import get_settings
-from django_jobs.display import ago
-from django_jobs.models import Queue, Worker
+from django_jobs.models import Queue
 
 
 @admin.register(Queue)
@@ -47,33 +43,3 @@ class QueueAdmin(RecordAdmin):
         self.record(request, queryset.filter(name__in=changed), "resumed through the admin")
         text = f"Resumed: {', '.join(changed)}." if changed else "No change: none was paused."
         self.message_user(request, text)
-
-
-@admin.register(Worker)
-class WorkerAdmin(RecordAdmin):
-    """The workers, and when each was last heard of."""
-
-    fields = readonly_fields = ("name", "word", "serves", "room", "version", "up")
-    list_display = ("name", "word", "serves", "room", "version", "up")
-
-    @admin.display(description="last seen")
-    def word(self, worker: Worker) -> str:
-        """Its newest sign of life; silent after one lease without any."""
-        now = clock.now()
-        silent = now - worker.beat_at > timedelta(seconds=get_settings().LEASE)
-        return f"{'silent, ' if silent else ''}{ago(worker.beat_at, now)}"
-
-    @admin.display(description="queues")
-    def serves(self, worker: Worker) -> str:
-        """The queues it serves."""
-        return ", ".join(worker.queues) or "all"
-
-    @admin.display(description="jobs at once")
-    def room(self, worker: Worker) -> str:
-        """Processes and threads."""
-        return f"{worker.processes} × {worker.threads}"
-
-    @admin.display(description="started")
-    def up(self, worker: Worker) -> str:
-        """When it started."""
-        return ago(worker.started_at, clock.now())

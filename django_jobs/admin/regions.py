@@ -196,6 +196,7 @@ class Regions:
             yield {
                 "name": worker.name,
                 "alive": worker.is_alive,
+                "wish": worker.wish,
                 "queues": ", ".join(worker.queues) or _("all"),
                 "held": self._seen.held.get(worker.name, 0),
                 "beat": ago(worker.beat_at, self._seen.now),

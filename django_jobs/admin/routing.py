@@ -19,8 +19,9 @@ from django_jobs.admin.dashboard import Dashboard
 from django_jobs.admin.events import EventAdmin
 from django_jobs.admin.failed import FailedScreen
 from django_jobs.admin.jobs import JobAdmin, JobRunAdmin
-from django_jobs.admin.queues import QueueAdmin, WorkerAdmin
+from django_jobs.admin.queues import QueueAdmin
 from django_jobs.admin.schedules import ScheduleAdmin
+from django_jobs.admin.workers import WorkerAdmin
 from django_jobs.conf import get_settings
 from django_jobs.models import Batch, Event, Job, JobRun, Queue, Schedule, Worker
 

@@ -3,6 +3,7 @@
 import html
 import re
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -12,6 +13,7 @@ from django_jobs import error_report, summary
 from django_jobs.models import Job, JobRun, MutedError, Worker
 from django_jobs.states import State
 from tests.conftest import NOON
+from tests.dashboard import screens
 from tests.dashboard.pages import failing
 from tests.factories import JobFactory, JobRunFactory, WorkerFactory
 
@@ -39,22 +41,11 @@ def _fresh_cache():
     cache.clear()
 
 
-def page(client, **data):
-    response = client.get(PAGE, data)
-    assert response.status_code == 200
-    return response.content.decode()
-
-
-def shown(client, **data):
-    text = page(client, **data).partition('<div id="content-main"')[2]
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+page, shown = partial(screens.page, address=PAGE), partial(screens.shown, address=PAGE)
 
 
 def press(client, verb, back=PAGE, **data):
-    response = client.post(f"/admin/jobs/do/{verb}/", {**data, "back": back}, follow=True)
-    assert response.status_code == 200
-    assert response.redirect_chain[-1][0] == back
-    return [str(message) for message in response.context["messages"]]
+    return screens.press(client, verb, back, **data)
 
 
 def test_failures_are_listed_by_error_with_first_last_and_trend(admin_client):
