@@ -32,6 +32,9 @@ from django_jobs.summary import WorkerSummary
 QUEUE_CAP = 1_000
 """The waiting jobs of one queue are not counted further, nor is an older one looked for."""
 
+PATIENCE = timedelta(seconds=60)
+"""A ready job should not wait longer in a queue that is served and has no limit of its own."""
+
 MOST_EVENTS = 1_000
 """Among so many newest events those are counted that could not be handed out."""
 
@@ -63,6 +66,16 @@ class QueueState:
     oldest: datetime | None
     paused: bool
     workers: int
+
+    @property
+    def limit(self) -> timedelta:
+        """How long a ready job may wait in it."""
+        seconds = self.row.latency_limit
+        return PATIENCE if seconds is None else timedelta(seconds=seconds)
+
+    def is_late(self, now: datetime) -> bool:
+        """Say whether its oldest ready job waits for longer than that."""
+        return self.oldest is not None and now - self.oldest > self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +139,10 @@ def look(alias: str, now: datetime) -> Overview:
     return Overview(
         now=now,
         held=held,
-        failed=_amount(len(failures), summary.CAP),
+        failed=amount(len(failures), summary.CAP),
         groups=groups,
         newest=newest,
-        queues=_queues(alias, now, workers),
+        queues=queue_states(alias, now, workers),
         workers=workers,
         silent=silent,
         schedules=_schedules(alias),
@@ -157,11 +170,11 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
     retrying = found["seen"] - found["waiting"] - found["scheduled"]
     due = found["next"] if found["next"] is not None and found["next"] <= now else None
     return {
-        "ready": _amount(found["ready"], summary.CAP),
+        "ready": amount(found["ready"], summary.CAP),
         "scheduled": Amount(found["scheduled"], more),
         "retrying": Amount(retrying, more),
         "waiting": Amount(found["waiting"], more),
-        "kept": _amount(found["kept"], summary.CAP),
+        "kept": amount(found["kept"], summary.CAP),
         "given_up": found["given_up"],
         "due_since": due,
     }
@@ -204,17 +217,21 @@ def _errors(
     return groups_of(kinds, known, now), newest
 
 
-def _queues(alias: str, now: datetime, workers: Iterable[WorkerSummary]) -> tuple[QueueState, ...]:
+def queue_states(
+    alias: str, now: datetime, workers: Iterable[WorkerSummary], *, name: str | None = None
+) -> tuple[QueueState, ...]:
+    """Return how the queues are, or the one called `name`; one query."""
     ready = Job.objects.using(alias).filter(state=State.READY, queue=OuterRef("name"))
     first = ready.order_by(F("priority").desc(), "run_at", "id")
-    rows: Any = Queue.objects.using(alias).annotate(
+    queues = Queue.objects.using(alias)
+    rows: Any = (queues if name is None else queues.filter(name=name)).annotate(
         number=BoundedCount(first.values("run_at")[: QUEUE_CAP + 1]),
         oldest=BoundedMin(first[:QUEUE_CAP], "run_at", DateTimeField()),
     )
     return tuple(
         QueueState(
             row=row,
-            waiting=_amount(row.number, QUEUE_CAP),
+            waiting=amount(row.number, QUEUE_CAP),
             oldest=row.oldest,
             paused=is_paused(row, now),
             workers=sum(worker.serves(row.name) for worker in workers),
@@ -228,5 +245,6 @@ def _schedules(alias: str) -> tuple[Schedule, ...]:
     return tuple(due.order_by("next_run_at")[:NEXT])
 
 
-def _amount(number: int, cap: int) -> Amount:
+def amount(number: int, cap: int) -> Amount:
+    """Return a number that was counted one further than `cap`."""
     return Amount(min(number, cap), number > cap)

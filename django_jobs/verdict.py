@@ -23,9 +23,6 @@ from django_jobs.planning import PUNCTUAL
 SPIKE = 10
 """So many failures of one kind within 15 minutes are a problem."""
 
-PATIENCE = timedelta(seconds=60)
-"""A job that is ready, in a queue that is served, should not wait longer."""
-
 NAMED = 5
 """So many queues, workers or errors are told of by one rule."""
 
@@ -187,9 +184,8 @@ def failure_spike(seen: Overview) -> Iterator[Problem]:
 
 def slow_queue(seen: Overview) -> Iterator[Problem]:
     """Yield the queues that are served, but not fast enough."""
-    limit = seen.now - PATIENCE
-    slow = (queue for queue in _open(seen) if queue.workers and queue.oldest)
-    for queue in islice((queue for queue in slow if queue.oldest and queue.oldest < limit), NAMED):
+    slow = (queue for queue in _open(seen) if queue.workers and queue.is_late(seen.now))
+    for queue in islice(slow, NAMED):
         text = _("Jobs wait too long in the queue “%(queue)s”: %(what)s, the oldest for %(span)s.")
         name = queue.row.name
         yield Problem("slow-queue", Level.WARNING, text % _facts(queue, seen), queue=name)

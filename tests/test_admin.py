@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from django_jobs.admin import base, jobs
 from django_jobs.admin import steps as admin_steps
-from django_jobs.models import Job, JobProgress, JobStep, Queue
+from django_jobs.models import Job, JobProgress, JobStep
 from django_jobs.states import State, StepState
 from tests.conftest import NOON
 from tests.factories import JobFactory, JobRunFactory, QueueFactory, WorkerFactory
@@ -301,27 +301,6 @@ def test_those_who_may_only_look_cannot_act(staff, action):
     assert action not in page(client, LIST)
     act(client, action, failed, ready)
     assert {job.state for job in Job.objects.all()} == {State.FAILED, State.READY}
-
-
-def test_queues_are_paused_and_resumed_with_a_name_beside_it(staff):
-    client = staff("view_queue", "change_queue")
-    queue = QueueFactory(name="default")
-    assert act(client, "pause_queues", queue, model="queue") == [
-        "Paused: default. Running jobs go on."
-    ]
-    assert Queue.objects.get().paused_by == "ana"
-    assert act(client, "pause_queues", queue, model="queue") == ["No change."]
-    assert act(client, "resume_queues", queue, model="queue") == ["Resumed: default."]
-    assert Queue.objects.get().paused_at is None
-    messages = [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
-    assert messages == ["paused through the admin", "resumed through the admin"]
-
-
-def test_queues_need_their_own_permission(staff):
-    client = staff("view_queue", "change_job")
-    queue = QueueFactory(name="default")
-    act(client, "pause_queues", queue, model="queue")
-    assert Queue.objects.get().paused_at is None
 
 
 def test_a_worker_shows_whether_it_is_silent(admin_client):

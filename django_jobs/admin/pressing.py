@@ -6,7 +6,7 @@ log, once per press.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
@@ -21,6 +21,9 @@ from django_jobs.states import State
 
 AT_ONCE = 500
 """One press moves no more jobs than this; it says how many are left."""
+
+MINUTES = (15, 60, 4 * 60, 12 * 60, 24 * 60)
+"""After so long a queue can be made to resume by itself."""
 
 SHOWN_REASONS = 3
 MOST_CLAIMS = 1_000
@@ -44,7 +47,7 @@ class Pressed:
 
 def retry(given: Given, _by: str) -> Pressed:
     """Retry one failed job."""
-    job_id = _number(given.get("job", ""))
+    job_id = number_in(given.get("job", ""))
     if job_id is None:
         return broken()
     told = told_of(operations.retry([job_id]), _("retried"), f"#{job_id}")
@@ -53,7 +56,7 @@ def retry(given: Given, _by: str) -> Pressed:
 
 def retry_all(given: Given, _by: str) -> Pressed:
     """Retry the failures of one kind that the page had seen, the oldest first, 500 at once."""
-    seen = _instant(given.get("seen", ""))
+    seen = instant_in(given.get("seen", ""))
     fingerprint = given.get("fingerprint")
     if seen is None or fingerprint is None:
         return broken()
@@ -93,10 +96,14 @@ def requeue(given: Given, _by: str) -> Pressed:
 def pause(given: Given, by: str) -> Pressed:
     """Pause a queue."""
     name, reason = given.get("queue", ""), given.get("reason", "").strip()
-    if not operations.pause_queue(name, by=by, reason=reason):
+    minutes = given.get("minutes", "")
+    if minutes not in {"", *(str(number) for number in MINUTES)}:
+        return broken()
+    until = clock.now() + timedelta(minutes=int(minutes)) if minutes else None
+    if not operations.pause_queue(name, by=by, reason=reason, until=until):
         return Pressed(_("No change: the queue “%(queue)s” was paused already.") % {"queue": name})
     text = _("The queue “%(queue)s” is paused; its running jobs go on.") % {"queue": name}
-    return Pressed(text, f"paused: {reason}" if reason else "paused", name, _queue_id(name))
+    return Pressed(text, f"paused: {reason}" if reason else "paused", name, queue_id(name))
 
 
 def resume(given: Given, _by: str) -> Pressed:
@@ -105,7 +112,7 @@ def resume(given: Given, _by: str) -> Pressed:
     if not operations.resume_queue(name):
         return Pressed(_("No change: the queue “%(queue)s” was not paused.") % {"queue": name})
     text = _("The queue “%(queue)s” goes on.") % {"queue": name}
-    return Pressed(text, "resumed", name, _queue_id(name))
+    return Pressed(text, "resumed", name, queue_id(name))
 
 
 Verb = tuple[Any, Callable[[Given, str], Pressed]]
@@ -138,17 +145,20 @@ def broken() -> Pressed:
     return Pressed(_("Nothing was done: the request was incomplete. Load the page anew."))
 
 
-def _queue_id(name: str) -> int | None:
+def queue_id(name: str) -> int | None:
+    """Return the number of the queue called `name`."""
     queues = Queue.objects.using(get_settings().DATABASE).filter(name=name)
     return queues.values_list("pk", flat=True).first()
 
 
-def _number(text: str) -> int | None:
+def number_in(text: str) -> int | None:
+    """Return the whole number that a field has, if it is one that a row can have."""
     fits = text.isascii() and text.isdecimal() and len(text) < 19  # noqa: PLR2004 - digits of a bigint
     return int(text) if fits else None
 
 
-def _instant(text: str) -> datetime | None:
+def instant_in(text: str) -> datetime | None:
+    """Return the aware instant that a field has, if it is one."""
     try:
         found = parse_datetime(text)
     except ValueError:

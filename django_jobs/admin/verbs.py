@@ -2,11 +2,16 @@
 
 from django.utils.translation import gettext as _
 
-from django_jobs.admin import muting, pressing, worker_pressing
+from django_jobs.admin import muting, pressing, queue_pressing, worker_pressing
 from django_jobs.admin.pressing import Given, Pressed, Verb
 from django_jobs.exceptions import JobError
 
-VERBS: dict[str, Verb] = {**pressing.VERBS, **muting.VERBS, **worker_pressing.VERBS}
+VERBS: dict[str, Verb] = {
+    **pressing.VERBS,
+    **muting.VERBS,
+    **worker_pressing.VERBS,
+    **queue_pressing.VERBS,
+}
 """The model whose permission is asked for, and what is done."""
 
 
