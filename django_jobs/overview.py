@@ -26,6 +26,7 @@ from django_jobs.error_groups import (
 )
 from django_jobs.models import Claim, Event, Job, Queue, Schedule
 from django_jobs.operations import is_paused
+from django_jobs.reading import Reading
 from django_jobs.states import State
 from django_jobs.summary import WorkerSummary
 
@@ -47,6 +48,11 @@ LONGEST_RETENTION = 100 * 365
 LATELY = timedelta(hours=24)
 
 
+WORKERS, RUNNING, ERRORS = "workers", "running", "errors"
+QUEUES, SCHEDULES, NUMBERS = "queues", "schedules", "numbers"
+"""The parts of an overview that are read one by one."""
+
+
 class Amount(NamedTuple):
     """A number that was counted up to a cap; in words `12` or `10,000+`."""
 
@@ -55,6 +61,13 @@ class Amount(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.number:,}" + ("+" if self.capped else "")
+
+
+NO_COUNTS: dict[str, Any] = {
+    **dict.fromkeys(("ready", "scheduled", "retrying", "waiting", "kept"), Amount(0)),
+    "given_up": 0,
+    "due_since": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +106,8 @@ class Overview:
 
     `held`: how many jobs run, by the name of their worker. `due_since`: since when the oldest job that is due has not been made ready. `kept`: failed
     jobs that should have been deleted a day ago. `given_up`: how many of the newest events could not
-    be handed out, within a day. `schedules`: the next ones, late ones first.
+    be handed out, within a day. `schedules`: the next ones, late ones first. `slow`: the parts that
+    took too long to read, and are empty here whatever there is.
     """
 
     now: datetime
@@ -112,6 +126,7 @@ class Overview:
     workers: tuple[WorkerSummary, ...]
     silent: tuple[SilentWorker, ...]
     schedules: tuple[Schedule, ...]
+    slow: frozenset[str] = frozenset()
 
     @property
     def running(self) -> int:
@@ -127,26 +142,33 @@ class Overview:
     def is_new(self) -> bool:
         """Whether nothing has ever happened here, as far as one can see."""
         numbers = (self.ready, self.scheduled, self.waiting, self.failed)
-        return not (self.queues or self.held or any(amount.number for amount in numbers))
+        seen = self.slow or self.queues or self.held
+        return not (seen or any(amount.number for amount in numbers))
 
 
 def look(alias: str, now: datetime) -> Overview:
     """Return how the jobs of the database `alias` are at `now`."""
-    workers = summary.workers(alias, now)
-    held, silent = _held(alias, now)
-    failures = newest_failures(alias)
-    groups, newest = _errors(alias, failures, now)
+    with Reading(alias) as reading:
+        part = reading.part
+        workers = part(WORKERS, lambda: summary.workers(alias, now)) or ()
+        held, silent = part(RUNNING, lambda: _held(alias, now)) or ({}, ())
+        failures = part(ERRORS, lambda: newest_failures(alias)) or []
+        groups, newest = part(ERRORS, lambda: _errors(alias, failures, now)) or ((), ())
+        queues = part(QUEUES, lambda: queue_states(alias, now, workers)) or ()
+        schedules = part(SCHEDULES, lambda: _schedules(alias)) or ()
+        counts = part(NUMBERS, lambda: _counts(alias, now)) or NO_COUNTS
     return Overview(
         now=now,
         held=held,
         failed=amount(len(failures), summary.CAP),
         groups=groups,
         newest=newest,
-        queues=queue_states(alias, now, workers),
+        queues=queues,
         workers=workers,
         silent=silent,
-        schedules=_schedules(alias),
-        **_counts(alias, now),
+        schedules=schedules,
+        slow=frozenset(reading.slow),
+        **counts,
     )
 
 

@@ -17,7 +17,19 @@ from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration
 from django_jobs.error_groups import RECENT
-from django_jobs.overview import NEXT, Amount, Overview, QueueState, look
+from django_jobs.overview import (
+    ERRORS,
+    NEXT,
+    NUMBERS,
+    QUEUES,
+    RUNNING,
+    SCHEDULES,
+    WORKERS,
+    Amount,
+    Overview,
+    QueueState,
+    look,
+)
 from django_jobs.planning import PUNCTUAL
 
 SPIKE = 10
@@ -105,7 +117,7 @@ def judge(seen: Overview) -> Verdict:
 def no_worker(seen: Overview) -> Iterator[Problem]:
     """Yield that work waits and nobody at all is there to do it."""
     late = _late(seen)
-    if seen.alive or not (seen.ready.number or seen.due_since or late):
+    if WORKERS in seen.slow or seen.alive or not (seen.ready.number or seen.due_since or late):
         return
     parts = []
     if seen.ready.number or seen.due_since:
@@ -154,8 +166,9 @@ def late_schedule(seen: Overview) -> Iterator[Problem]:
 
 def silent_worker(seen: Overview) -> Iterator[Problem]:
     """Yield the workers that are silent and hold jobs which nobody has taken back."""
+    helped = seen.alive or WORKERS in seen.slow
     # Living workers look for such jobs by themselves, every quarter of a lease.
-    grace = timedelta(seconds=2 * get_settings().extend_interval if seen.alive else 0)
+    grace = timedelta(seconds=2 * get_settings().extend_interval if helped else 0)
     for worker in islice((item for item in seen.silent if item.since < seen.now - grace), NAMED):
         number = len(worker.job_ids)
         text = ngettext(
@@ -235,6 +248,26 @@ def given_up_event(seen: Overview) -> Iterator[Problem]:
         yield Problem("given-up-event", Level.WARNING, text, advice)
 
 
+def too_slow(seen: Overview) -> Iterator[Problem]:
+    """Yield that some of it could not be judged: the database took too long to answer."""
+    if seen.slow:
+        text = _("Too slow to compute, so that nobody knows: %(parts)s.")
+        parts = ", ".join(part_words()[part] for part in sorted(seen.slow))
+        yield Problem("too-slow", Level.WARNING, text % {"parts": parts})
+
+
+def part_words() -> dict[str, str]:
+    """Return the parts of an overview in words."""
+    return {
+        WORKERS: _("workers"),
+        RUNNING: _("running jobs"),
+        ERRORS: _("failed jobs"),
+        QUEUES: _("queues"),
+        SCHEDULES: _("schedules"),
+        NUMBERS: _("numbers"),
+    }
+
+
 RULES: tuple[Callable[[Overview], Iterator[Problem]], ...] = (
     no_worker,
     unserved_queue,
@@ -245,6 +278,7 @@ RULES: tuple[Callable[[Overview], Iterator[Problem]], ...] = (
     paused_queue,
     given_up_event,
     no_cleaning,
+    too_slow,
 )
 
 

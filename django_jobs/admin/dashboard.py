@@ -38,6 +38,7 @@ class Dashboard(Screen):
     """The dashboard of one admin site."""
 
     @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def page(self, request: HttpRequest, **_kwargs: Any) -> HttpResponse:
         """Show what is wrong, and everything else at a glance."""
         rights = Rights(self.site, request)
@@ -52,6 +53,7 @@ class Dashboard(Screen):
     @method_decorator(login_not_required)
     @method_decorator(never_cache)
     @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def live(self, request: HttpRequest) -> HttpResponse:
         """Return the regions anew, for htmx to put into the page."""
         if not self.site.has_permission(request):
@@ -84,6 +86,7 @@ class Dashboard(Screen):
     @method_decorator(login_not_required)
     @method_decorator(never_cache)
     @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def health(self, request: HttpRequest) -> HttpResponse:
         """Say how it is: status 200, or 503 when something is bad."""
         rights = Rights(self.site, request)

@@ -1,11 +1,12 @@
 """The screen of failed jobs by error, at `failed/`: what fails, since when, what to do about it."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -23,6 +24,7 @@ from django_jobs.display import ago, duration
 from django_jobs.error_groups import ErrorGroup
 from django_jobs.error_report import Choice, ErrorReport, report
 from django_jobs.models import Job, MutedError
+from django_jobs.reading import within_limit
 
 SPANS = (1, 24, 7 * 24)
 """Hours that the filter `since` offers."""
@@ -36,11 +38,12 @@ class FailedScreen(Screen):
     """Failed jobs by error, for one admin site."""
 
     @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def page(self, request: HttpRequest) -> HttpResponse:
         """Show all errors, those that a filter asks for first."""
         rights = self.rights(request, Job)
         choice = _choice(request.GET)
-        seen = report(get_settings().DATABASE, clock.now(), choice)
+        seen = look_at(get_settings().DATABASE, clock.now(), choice)
         regions = Errors(self, seen, request.GET, may_operate=rights.may_operate(Job))
         values = {
             **regions.as_values(),
@@ -54,18 +57,16 @@ class FailedScreen(Screen):
     @method_decorator(login_not_required)
     @method_decorator(never_cache)
     @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def live(self, request: HttpRequest) -> HttpResponse:
         """Return the errors anew, for htmx to put into the page."""
         if not self.site.has_permission(request):
             return self.to_login(self.address("admin:django_jobs_failed"))
         rights = self.rights(request, Job)
         choice, alias = _choice(request.GET), get_settings().DATABASE
-        if choice == ANY:
-            seen = shared(ERRORS, lambda alias, now: report(alias, now, ANY))
-        else:
-            seen = report(alias, clock.now(), choice)
+        seen = shared(ERRORS, look_at) if choice == ANY else look_at(alias, clock.now(), choice)
         regions = Errors(self, seen, request.GET, may_operate=rights.may_operate(Job))
-        values = {**regions.as_values(), "now": seen.now}
+        values = {**regions.as_values(), "now": seen.now if seen else clock.now()}
         return self.refresh(request, "admin/django_jobs/failed/live.html", values)
 
 
@@ -73,16 +74,18 @@ class Errors:
     """The region of the screen, as plain values for its template."""
 
     def __init__(
-        self, screen: Screen, seen: ErrorReport, asked: QueryDict, *, may_operate: bool
+        self, screen: Screen, seen: ErrorReport | None, asked: QueryDict, *, may_operate: bool
     ) -> None:
         self._screen = screen
-        self._seen = seen
+        self._found = seen
         self._asked = asked
         self._may_operate = may_operate
         self._tried = _tried(asked)
 
     def as_values(self) -> Values:
-        """Return what there is to be shown."""
+        """Return what there is to be shown, or that it takes too long."""
+        if self._found is None:
+            return {"slow": True, "headline": _("Failed jobs by error")}
         seen = self._seen
         groups = [self._group(group) for group in seen.groups]
         shown = any(group["tried"] for group in groups)
@@ -106,6 +109,11 @@ class Errors:
         query = urlencode(kept | more)
         found = self._screen.address(f"admin:django_jobs_failed{part}")
         return f"{found}?{query}" if query else found
+
+    @property
+    def _seen(self) -> ErrorReport:
+        assert self._found is not None
+        return self._found
 
     def _headline(self) -> str:
         seen = self._seen
@@ -201,14 +209,19 @@ def _choice(asked: QueryDict) -> Choice:
     return Choice(since, asked.get("queue", ""), asked.get("job", ""))
 
 
-def _filters(choice: Choice, seen: ErrorReport) -> Iterator[Values]:
+def look_at(alias: str, now: datetime, choice: Choice = ANY) -> ErrorReport | None:
+    """Return the errors, `None` when that takes too long."""
+    return within_limit(alias, lambda: report(alias, now, choice))
+
+
+def _filters(choice: Choice, seen: ErrorReport | None) -> Iterator[Values]:
     """Yield the filters, each with what can be chosen."""
     spans = [(str(hours), duration(timedelta(hours=hours))) for hours in SPANS]
     chosen = "" if choice.since is None else str(choice.since // timedelta(hours=1))
     yield {"name": "since", "label": _("Struck within"), "choices": spans, "chosen": chosen}
     for name, label, values, value in (
-        ("queue", _("Queue"), seen.queues, choice.queue),
-        ("job", _("Job"), seen.jobs, choice.job),
+        ("queue", _("Queue"), seen.queues if seen else (), choice.queue),
+        ("job", _("Job"), seen.jobs if seen else (), choice.job),
     ):
         known = values if value in ("", *values) else (*values, value)
         choices = [(item, item) for item in known]

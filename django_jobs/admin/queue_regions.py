@@ -29,8 +29,10 @@ class QueueRegions:
         self._may_cancel = rights.may_operate(Job)
         self._may_view_jobs = rights.may_view(Job)
 
-    def all(self, seen: QueueReport) -> Values:
-        """Return what the screen of all queues shows."""
+    def all(self, seen: QueueReport | None) -> Values:
+        """Return what the screen of all queues shows, or that it takes too long."""
+        if seen is None:
+            return {"slow": True, "headline": _("Queues")}
         back = self._screen.address(LIST)
         number = len(seen.queues)
         text = ngettext("%(number)d queue", "%(number)d queues", number)

@@ -1,11 +1,13 @@
 """The screens of queues: all of them, one in detail, and the question before all is cancelled."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.decorators import method_decorator
@@ -21,7 +23,8 @@ from django_jobs.admin.refreshing import QUEUES, shared
 from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings
 from django_jobs.models import Job, Queue
-from django_jobs.queue_report import detail, report, waiting
+from django_jobs.queue_report import QueueReport, detail, report, waiting
+from django_jobs.reading import within_limit
 
 PACE = 2
 
@@ -40,6 +43,7 @@ class QueueAdmin(RecordAdmin):
             *super().get_urls(),
         ]
 
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the screen of all queues."""
         del extra_context
@@ -60,7 +64,7 @@ class QueueScreen(Screen):
     def page(self, request: HttpRequest) -> HttpResponse:
         """Show all queues."""
         rights = self.rights(request, Queue)
-        seen = report(get_settings().DATABASE, clock.now())
+        seen = look_at(get_settings().DATABASE, clock.now())
         values = {
             **QueueRegions(self, rights).all(seen),
             "parents": [(_("Jobs"), self.home)],
@@ -72,13 +76,17 @@ class QueueScreen(Screen):
     @method_decorator(login_not_required)
     @method_decorator(never_cache)
     @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def live(self, request: HttpRequest) -> HttpResponse:
         """Return the queues anew, for htmx to put into the page."""
         if not self.site.has_permission(request):
             return self.to_login(self.address(LIST))
         rights = self.rights(request, Queue)
-        seen = shared(QUEUES, report)
-        values = {**QueueRegions(self, rights).all(seen), "now": seen.now}
+        seen = shared(QUEUES, look_at)
+        values = {
+            **QueueRegions(self, rights).all(seen),
+            "now": seen.now if seen else clock.now(),
+        }
         return self.refresh(request, "admin/django_jobs/queue/live.html", values)
 
     @method_decorator(require_safe)
@@ -126,3 +134,8 @@ class QueueScreen(Screen):
 
     def _parents(self) -> list[tuple[str, str]]:
         return [(_("Jobs"), self.home), (_("Queues"), self.address(LIST))]
+
+
+def look_at(alias: str, now: datetime) -> QueueReport | None:
+    """Return the queues, `None` when that takes too long."""
+    return within_limit(alias, lambda: report(alias, now))

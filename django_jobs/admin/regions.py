@@ -16,7 +16,15 @@ from django_jobs.admin.trends import bars
 from django_jobs.display import ago, duration
 from django_jobs.error_groups import ErrorGroup
 from django_jobs.models import Batch, Event, Job, JobRun, Queue, Schedule, Worker
-from django_jobs.overview import Amount, Overview, QueueState
+from django_jobs.overview import (
+    ERRORS,
+    NUMBERS,
+    RUNNING,
+    WORKERS,
+    Amount,
+    Overview,
+    QueueState,
+)
 from django_jobs.schedules import portrait
 from django_jobs.states import State
 from django_jobs.verdict import Fix, Level, Operation, Problem, Verdict
@@ -60,6 +68,7 @@ class Regions:
             },
             "now": seen.now,
             "is_new": seen.is_new,
+            "slow": dict.fromkeys(seen.slow, True),
         }
 
     def _verdict(self) -> Values:
@@ -67,7 +76,9 @@ class Regions:
         alive = len(self._seen.alive)
         workers = ngettext("%(number)d worker alive", "%(number)d workers alive", alive)
         running = ngettext("%(number)d job running", "%(number)d jobs running", self._seen.running)
-        facts = [workers % {"number": alive}, running % {"number": self._seen.running}]
+        slow = self._seen.slow
+        facts = [] if WORKERS in slow else [workers % {"number": alive}]
+        facts += [] if RUNNING in slow else [running % {"number": self._seen.running}]
         return {
             "level": level.value,
             "mark": MARKS[level],
@@ -130,17 +141,18 @@ class Regions:
 
     def _counts(self) -> Iterator[Values]:
         seen = self._seen
-        numbers: tuple[tuple[str, Amount, State], ...] = (
-            (_("ready"), seen.ready, State.READY),
-            (_("running"), Amount(seen.running), State.RUNNING),
-            (_("retrying"), seen.retrying, State.SCHEDULED),
-            (_("scheduled"), seen.scheduled, State.SCHEDULED),
-            (_("waiting"), seen.waiting, State.WAITING),
-            (_("failed"), seen.failed, State.FAILED),
+        numbers: tuple[tuple[str, Amount, State, str], ...] = (
+            (_("ready"), seen.ready, State.READY, NUMBERS),
+            (_("running"), Amount(seen.running), State.RUNNING, RUNNING),
+            (_("retrying"), seen.retrying, State.SCHEDULED, NUMBERS),
+            (_("scheduled"), seen.scheduled, State.SCHEDULED, NUMBERS),
+            (_("waiting"), seen.waiting, State.WAITING, NUMBERS),
+            (_("failed"), seen.failed, State.FAILED, ERRORS),
         )
-        for label, amount, state in numbers:
+        for label, amount, state, part in numbers:
             url = self._list("job", state__exact=state)
-            yield {"label": label, "number": str(amount), "url": url}
+            number = "?" if part in seen.slow else str(amount)
+            yield {"label": label, "number": number, "url": url}
 
     def _group(self, group: ErrorGroup) -> Values:
         newest = group.newest
@@ -180,8 +192,9 @@ class Regions:
             "oldest": duration(round((now - queue.oldest).total_seconds()))
             if queue.oldest
             else "–",
-            "workers": queue.workers,
-            "lonely": bool(queue.waiting.number and not queue.workers and not queue.paused),
+            "workers": "?" if WORKERS in self._seen.slow else queue.workers,
+            "lonely": bool(queue.waiting.number and not queue.workers and not queue.paused)
+            and WORKERS not in self._seen.slow,
             "paused": queue.paused,
             "by": row.paused_by,
             "reason": row.paused_reason,
@@ -198,7 +211,7 @@ class Regions:
                 "alive": worker.is_alive,
                 "wish": worker.wish,
                 "queues": ", ".join(worker.queues) or _("all"),
-                "held": self._seen.held.get(worker.name, 0),
+                "held": "?" if RUNNING in self._seen.slow else self._seen.held.get(worker.name, 0),
                 "beat": ago(worker.beat_at, self._seen.now),
             }
 

@@ -1,10 +1,12 @@
 """The screen of workers: who works, what each runs, what is wanted of it."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.decorators import method_decorator
@@ -21,6 +23,7 @@ from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration
 from django_jobs.models import Job, Worker
+from django_jobs.reading import within_limit
 from django_jobs.states import Wish
 from django_jobs.worker_report import WorkerReport, WorkerState, report
 
@@ -44,6 +47,7 @@ class WorkerAdmin(RecordAdmin):
         live = path("live/", screen.live, name="django_jobs_worker_live")
         return [live, *super().get_urls()]
 
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the screen of all workers."""
         del extra_context
@@ -85,9 +89,9 @@ class WorkerScreen(Screen):
     def page(self, request: HttpRequest) -> HttpResponse:
         """Show all workers."""
         rights = self.rights(request, Worker)
-        seen = report(get_settings().DATABASE, clock.now())
+        seen = look_at(get_settings().DATABASE, clock.now())
         values = {
-            **Workers(self, seen, rights).as_values(),
+            **self._values(seen, rights),
             "parents": [(_("Jobs"), self.home)],
         }
         again = self.address("admin:django_jobs_worker_live")
@@ -97,14 +101,25 @@ class WorkerScreen(Screen):
     @method_decorator(login_not_required)
     @method_decorator(never_cache)
     @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def live(self, request: HttpRequest) -> HttpResponse:
         """Return the workers anew, for htmx to put into the page."""
         if not self.site.has_permission(request):
             return self.to_login(self.address(LIST))
         rights = self.rights(request, Worker)
-        seen = shared(WORKERS, report)
-        values = {**Workers(self, seen, rights).as_values(), "now": seen.now}
+        seen = shared(WORKERS, look_at)
+        values = {**self._values(seen, rights), "now": seen.now if seen else clock.now()}
         return self.refresh(request, "admin/django_jobs/worker/live.html", values)
+
+    def _values(self, seen: WorkerReport | None, rights: Rights) -> Values:
+        if seen is None:
+            return {"slow": True, "headline": _("Workers")}
+        return Workers(self, seen, rights).as_values()
+
+
+def look_at(alias: str, now: datetime) -> WorkerReport | None:
+    """Return the workers, `None` when that takes too long."""
+    return within_limit(alias, lambda: report(alias, now))
 
 
 class Workers:

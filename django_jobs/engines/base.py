@@ -8,13 +8,13 @@ job is a named tuple: a frozen dataclass takes five times as long.
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_jobs.engines.batches import BatchVerbs
@@ -217,6 +217,19 @@ class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs, WorkerVerbs):
         """Open a transaction; inside the caller's a savepoint: if it fails, the caller may go on."""
         inside = self.connection.in_atomic_block
         return transaction.atomic(using=self.connection.alias) if inside else self.transaction()
+
+    def hasty(self, seconds: float) -> AbstractContextManager[None]:
+        """Open a transaction in which no statement takes longer; the default knows no limit.
+
+        Inside the caller's transaction there is none either: to break a limit would break that.
+        """
+        del seconds
+        return nullcontext()
+
+    def is_too_slow(self, error: DatabaseError) -> bool:
+        """Say whether a statement was ended by that limit."""
+        del error
+        return False
 
     @abstractmethod
     def insert(self, jobs: Sequence[NewJob], now: datetime | None = None) -> list[Inserted]:

@@ -133,9 +133,8 @@ class Coordinator:
 
     def hand_back(self) -> int:
         """Take back what has not started, to be released with the next turn; return how many."""
-        now = clock.monotonic()
         taken = [*self._threads.take_back(), *self._loop.take_back()]
-        self._pending.released += [Ended(held, None, now) for held in taken]
+        self._pending.released += [Ended(held, None, clock.monotonic()) for held in taken]
         self._claimed_count -= len(taken)
         return len(taken)
 

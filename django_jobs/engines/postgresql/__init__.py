@@ -4,6 +4,7 @@ from django_jobs.engines.postgresql.beating import Beating
 from django_jobs.engines.postgresql.claiming import Claiming
 from django_jobs.engines.postgresql.eventing import Eventing
 from django_jobs.engines.postgresql.finishing import Finishing
+from django_jobs.engines.postgresql.hurrying import Hurrying
 from django_jobs.engines.postgresql.inserting import Inserting
 from django_jobs.engines.postgresql.listening import Listening
 from django_jobs.engines.postgresql.operating import Operating
@@ -12,6 +13,15 @@ from django_jobs.engines.postgresql.stepping import Stepping
 
 
 class PostgreSQLEngine(
-    Inserting, Claiming, Finishing, Rescuing, Operating, Listening, Stepping, Eventing, Beating
+    Inserting,
+    Claiming,
+    Finishing,
+    Rescuing,
+    Operating,
+    Listening,
+    Stepping,
+    Eventing,
+    Beating,
+    Hurrying,
 ):
     """All verbs on PostgreSQL (15 or newer)."""
