@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from django.db.models import Max, Min, Q
 
 from django_jobs import __version__, summary
+from django_jobs.conf import get_settings
 from django_jobs.error_groups import (
     ErrorGroup,
     Kind,
@@ -25,7 +26,6 @@ from django_jobs.states import RunOutcome
 
 MOST_GROUPS = 50
 MOST_MUTED = 50
-MOST_VERSIONS = 50
 RUNS = 10_000
 """Among so many newest runs the last failure is looked for."""
 
@@ -49,7 +49,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Deploy:
-    """The newest version of the project that a worker on record runs, and since when one does."""
+    """The newest version of the project that a living worker runs, and since when one does.
+
+    As far as the workers on record tell: one that has stopped in good order is on record no more.
+    """
 
     version: str
     since: datetime
@@ -107,7 +110,7 @@ def report(alias: str, now: datetime, choice: Choice) -> ErrorReport:
         jobs=tuple(sorted({kind.job for kind in kinds})),
         queues=tuple(sorted({queue for kind in kinds for queue in kind.queues})),
         muted=tuple(row for row in _muted(alias, now) if row.fingerprint not in shown),
-        deploy=_deploy(alias),
+        deploy=_deploy(alias, now),
         last_failure=None if failures else _last_failure(alias),
     )
 
@@ -117,11 +120,13 @@ def _muted(alias: str, now: datetime) -> Iterable[MutedError]:
     return rows.order_by("-muted_at")[:MOST_MUTED]
 
 
-def _deploy(alias: str) -> Deploy | None:
-    """Return the version that came last; our own version tells nothing of the project's."""
+def _deploy(alias: str, now: datetime) -> Deploy | None:
+    """Return the living version that came last; our own version tells nothing of the project's."""
+    silent_before = now - timedelta(seconds=get_settings().LEASE)
     rows = Worker.objects.using(alias).order_by().exclude(version__in=["", __version__])
-    starts = rows.values_list("version").annotate(first=Min("started_at"))
-    found = list(starts.order_by("-first")[:1])
+    starts = rows.values("version").annotate(first=Min("started_at"), beat=Max("beat_at"))
+    alive = starts.filter(beat__gte=silent_before).order_by("-first")
+    found = list(alive.values_list("version", "first")[:1])
     return Deploy(*found[0]) if found else None
 
 

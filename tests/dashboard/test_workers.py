@@ -97,12 +97,12 @@ def test_a_worker_is_told_to_be_quiet_to_go_on_and_to_stop(staff):
     [message] = press(client, "quiet", PAGE, worker="web-1:1")
     assert message.startswith("The worker web-1:1 is to be quiet. It hears of it")
     assert set(Worker.objects.values_list("wish", "wished_by")) == {("quiet", "ana")}
-    assert "‖ is to be quiet by ana just now" in shown(client, PAGE)
+    assert "‖ told to be quiet by ana just now" in shown(client, PAGE)
     assert verbs(client, PAGE) == ["go-on", "stop"]
     press(client, "go-on", PAGE, worker="web-1:2")
     assert set(Worker.objects.values_list("wish", flat=True)) == {""}
     press(client, "stop", PAGE, worker="web-1:1")
-    assert "■ is to stop by ana just now" in shown(client, PAGE)
+    assert "■ told to stop by ana just now" in shown(client, PAGE)
     assert verbs(client, PAGE) == []
     entries = LogEntry.objects.order_by("pk")
     assert [(entry.object_repr, entry.get_change_message()) for entry in entries] == [
@@ -189,7 +189,7 @@ def test_the_page_keeps_itself_fresh(admin_client, client, django_assert_num_que
     with django_assert_num_queries(DJANGOS_QUERIES):
         page(admin_client, LIVE)
     press(admin_client, "quiet", PAGE, worker="web-1:1")
-    assert "is to be quiet" in page(admin_client, LIVE)
+    assert "told to be quiet" in page(admin_client, LIVE)
     client.logout()
     response = client.get(LIVE)
     assert response["HX-Redirect"] == "/admin/login/?next=%2Fadmin%2Fjobs%2Fworker%2F"
@@ -218,4 +218,4 @@ def test_hostile_texts_are_never_markup(admin_client):
 def test_the_dashboard_says_who_is_quiet(admin_client):
     WorkerFactory(wish="quiet")
     JobFactory()
-    assert "is to be quiet" in page(admin_client, "/admin/jobs/")
+    assert "told to be quiet" in page(admin_client, "/admin/jobs/")
