@@ -51,14 +51,16 @@ def test_queues_are_listed_with_what_waits_runs_and_is_planned_in_each(admin_cli
     JobFactory(queue="reports", waiting=True)
     text = shown(admin_client, PAGE)
     assert "2 queues" in text
-    assert "mail ● open 11 min ✕ too long 1 min 3 2 1 4 1 Pause" in text
-    assert "reports ‖ paused by ana 5 min ago: upgrade – 1 min 0 0 0 1 0 Resume : reports" in text
+    assert re.search(r"mail ● open Pause.*Pause : mail 11 min ✕ too long 1 min 3 2 1 4 1 ", text)
+    assert "reports ‖ paused by ana 5 min ago: upgrade Resume : reports – 1 min 0 0 0 1 0" in text
 
 
 def test_a_queue_that_nobody_serves_is_told(admin_client):
     QueueFactory(name="mail")
     JobFactory(queue="mail")
-    assert "mail ✕ not served 30 s 1 min 1" in shown(admin_client, PAGE)
+    text = shown(admin_client, PAGE)
+    assert "mail ✕ not served" in text
+    assert "Pause : mail 30 s 1 min 1 0 0 0 0" in text
 
 
 def test_without_queues_it_says_how_they_come(admin_client):
@@ -72,7 +74,7 @@ def test_counting_ends_at_the_caps(admin_client, monkeypatch):
     QueueFactory(name="mail")
     for state in ({}, {"running": True}, {"scheduled": True}):
         JobFactory.create_batch(4, queue="mail", **state)
-    assert "mail ✕ not served 30 s 1 min 2+ 2+ 0+ 3+ 0" in shown(admin_client, PAGE)
+    assert "Pause : mail 30 s 1 min 2+ 2+ 0+ 3+ 0" in shown(admin_client, PAGE)
 
 
 @pytest.mark.parametrize("size", [1, 20])
