@@ -83,11 +83,22 @@ def test_a_worker_that_lives_or_holds_jobs_is_not_forgotten():
     assert Worker.objects.exists()
 
 
-@pytest.mark.parametrize("wish", [Wish.QUIET, Wish.STOP])
-def test_a_quiet_worker_serves_no_queue(wish):
-    WorkerFactory(wish=wish)
+@pytest.mark.parametrize(
+    ("wish", "advice"),
+    [
+        (Wish.QUIET, "python manage.py jobs workers --resume web-1:1"),
+        (Wish.STOP, "python manage.py runworker"),
+    ],
+)
+def test_a_quiet_worker_serves_no_queue_and_a_job_says_so(wish, advice):
+    WorkerFactory(name="web-1:1", wish=wish)
+    WorkerFactory(name="web-2:2", queues=["other"])
     QueueFactory(name="mail")
     job = JobFactory(queue="mail", run_at=NOON)
     [problem] = verdict.verdict().problems
     assert problem.rule == "unserved-queue"
-    assert any("none serves the queue" in reason.text for reason in explaining.explain(job.pk))
+    [reason] = [item for item in explaining.explain(job.pk) if "would serve" in item.text]
+    assert f"is told to {'be quiet' if wish == 'quiet' else 'stop'}." in reason.text
+    assert advice in reason.advice
+    WorkerFactory(name="web-3:3")
+    assert not [item for item in explaining.explain(job.pk) if "would serve" in item.text]
