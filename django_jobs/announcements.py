@@ -63,12 +63,12 @@ def announce(
         _after_commit(connection, Announcement(connection.alias, queues, job_id).tell)
 
 
-def hurry(connection: BaseDatabaseWrapper) -> None:
-    """Tell the workers, when it is committed, that running jobs were asked to stop."""
+def hurry(connection: BaseDatabaseWrapper, word: str = Engine.STOP_ASKED) -> None:
+    """Tell the workers, when it is committed, to look what is asked: of their jobs, or of them."""
     alias = connection.alias
 
     def tell() -> None:
-        get_engine(alias).notify({Engine.STOP_ASKED})
+        get_engine(alias).notify({word})
 
     _after_commit(connection, tell)
 

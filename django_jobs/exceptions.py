@@ -23,6 +23,18 @@ class ScheduleNotFound(JobError, LookupError):
     """There is no schedule of that name."""
 
 
+class ErrorNotFound(JobError, LookupError):
+    """No failed job has that fingerprint."""
+
+
+class WorkerNotFound(JobError, LookupError):
+    """There is no worker of that name; it may have stopped in good order."""
+
+
+class WorkerBusy(JobError):
+    """The worker lives, or holds jobs: it cannot be forgotten."""
+
+
 class BatchNotFound(JobError, LookupError):
     """There is no batch of that number; it may have been rolled back, or pruned."""
 

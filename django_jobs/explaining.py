@@ -15,7 +15,7 @@ from django_jobs.display import ago, duration
 from django_jobs.engines.endings import NEVER
 from django_jobs.models import Claim, Job, JobRun, JobStep, Queue, Tick, Wait
 from django_jobs.operations import NOT_FOUND, is_paused
-from django_jobs.states import State, StepState
+from django_jobs.states import State, StepState, Wish
 from django_jobs.summary import WorkerSummary
 
 MOST_STEPS = 10
@@ -163,12 +163,27 @@ def _obstacles(job: Job, now: datetime) -> Iterator[Reason]:
         last = max((worker.beat_at for worker in workers), default=None)
         heard = f"; the last one was heard of {ago(last, now)}" if last else ""
         yield Reason(f"No worker is alive{heard}.", START_A_WORKER)
+    elif resting := _resting(alive, job.queue):
+        yield resting
     elif not any(worker.serves(job.queue) for worker in alive):
         number = "1 worker is" if len(alive) == 1 else f"{len(alive):,} workers are"
         yield Reason(
             f'{number} alive, but none serves the queue "{job.queue}".',
             f"Start one that does: python manage.py runworker --queues {job.queue}",
         )
+
+
+def _resting(alive: list[WorkerSummary], queue: str) -> Reason | None:
+    """Return that whoever would serve a queue is told to be quiet, or to stop."""
+    would = [worker for worker in alive if not worker.queues or queue in worker.queues]
+    if not would or any(worker.wish is Wish.NONE for worker in would):
+        return None
+    name, wish = would[0].name, would[0].wish
+    if wish is Wish.QUIET:
+        text = f'The worker {name} would serve the queue "{queue}", but is told to be quiet.'
+        return Reason(text, f"To let it go on: python manage.py jobs workers --resume {name}")
+    text = f'The worker {name} would serve the queue "{queue}", but is told to stop.'
+    return Reason(text, START_A_WORKER)
 
 
 def _paused(queue: Queue, now: datetime) -> Reason:

@@ -24,6 +24,8 @@ from django_jobs.states import FINAL, IDLE, RunOutcome, State, label, may_move
 BLOCK = 1000
 """Jobs that are looked up in one statement."""
 
+LONGEST_LIMIT = 2**31 - 1
+
 NOT_FOUND = "there is no such job; it may have been pruned"
 KEY_TAKEN = "another live job has its unique key by now"
 
@@ -56,8 +58,10 @@ def run_now(job_ids: Iterable[int]) -> OperationResult:
     return _make_ready(job_ids, {State.SCHEDULED}, "only a scheduled job can be run now")
 
 
-def cancel(job_ids: Iterable[int], *, force: bool = False) -> OperationResult:
-    """Cancel jobs: waiting ones at once, running ones are asked to stop.
+def cancel(
+    job_ids: Iterable[int], *, force: bool = False, only_waiting: bool = False
+) -> OperationResult:
+    """Cancel jobs: waiting ones at once, running ones are asked to stop unless `only_waiting`.
 
     With `force` running jobs are taken from their worker instead: they count as cancelled now,
     and whatever their function still does is not stopped, only not recorded.
@@ -70,7 +74,7 @@ def cancel(job_ids: Iterable[int], *, force: bool = False) -> OperationResult:
     with transaction.atomic(using=alias):
         for _ in range(2):  # a job may start, or come back, between the two statements
             done |= engine.move(_rest(ids, done, asked), State.CANCELLED, _from(IDLE), now)
-            running = _rest(ids, done, asked)
+            running = [] if only_waiting else _rest(ids, done, asked)
             if force:
                 done |= engine.take(running, State.CANCELLED, RunOutcome.CANCELLED, now)
             else:
@@ -148,6 +152,22 @@ def resume_queue(name: str) -> bool:
     changed = paused.update(paused_at=None, paused_by="", paused_reason="", paused_until=None)
     announce(connections[alias], (name,))
     return changed > 0
+
+
+def set_latency_limit(name: str, seconds: int | None) -> bool:
+    """Say how long a ready job may wait in a queue; return False when it was so already.
+
+    `seconds`: at least 1; `None` for the default of 60. What waits longer is a problem for the
+    verdict; nothing else changes. Raises InvalidQueue for a queue that was never seen, and
+    ValueError for less than a second, or more than the 68 years that fit.
+    """
+    if seconds is not None and not 1 <= seconds <= LONGEST_LIMIT:
+        raise ValueError(f"seconds must be 1 to {LONGEST_LIMIT:,}, got {seconds:,}")
+    rows = Queue.objects.using(get_settings().DATABASE).filter(name=name)
+    if not rows.exists():
+        raise InvalidQueue(f'no queue "{name}" was seen')
+    others = rows.exclude(latency_limit=seconds) if seconds else rows.exclude(latency_limit=None)
+    return others.update(latency_limit=seconds) > 0
 
 
 def is_paused(queue: Queue, now: datetime) -> bool:

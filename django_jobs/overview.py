@@ -14,17 +14,30 @@ from django.db.models import Case, Count, DateTimeField, F, Min, OuterRef, Q, Qu
 from django_jobs import recent, registry, summary
 from django_jobs.conf import get_settings
 from django_jobs.engines.bounded import BoundedCount, BoundedMin, beside
-from django_jobs.history import LATELY as MEASURED
-from django_jobs.history import as_time, settled
+from django_jobs.error_groups import (
+    ErrorGroup,
+    Failure,
+    Row,
+    biggest,
+    failure_of,
+    groups_of,
+    kinds_of,
+    newest_failures,
+    with_muting,
+)
 from django_jobs.models import Claim, Event, Job, Queue, Schedule
 from django_jobs.models.conditions import in_due_index
 from django_jobs.operations import is_paused
+from django_jobs.reading import Reading
 from django_jobs.recent import Recent
 from django_jobs.states import State
 from django_jobs.summary import WorkerSummary, with_error
 
 QUEUE_CAP = 1_000
 """The waiting jobs of one queue are not counted further, nor is an older one looked for."""
+
+PATIENCE = timedelta(seconds=60)
+"""A ready job should not wait longer in a queue that is served and has no limit of its own."""
 
 MOST_EVENTS = 1_000
 """Among so many newest events those are counted that could not be handed out."""
@@ -37,13 +50,13 @@ MOST_OVERDUE = 20
 NEWEST = 6
 NEXT = 10
 LONGEST_RETENTION = 100 * 365
-RECENT = timedelta(minutes=15)
 LATELY = timedelta(hours=24)
 OBEYING = timedelta(seconds=60)
 """A run may go on so long after its time limit, of which its worker tells it."""
 
-TREND = 8
-"""So many spans of 15 minutes make the trend of an error."""
+WORKERS, RUNNING, ERRORS = "workers", "running", "errors"
+QUEUES, SCHEDULES, NUMBERS = "queues", "schedules", "numbers"
+"""The parts of an overview that are read one by one."""
 
 
 class Amount(NamedTuple):
@@ -54,43 +67,6 @@ class Amount(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.number:,}" + ("+" if self.capped else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A failed job and the first line of its error."""
-
-    job_id: int
-    name: str
-    queue: str
-    finished_at: datetime
-    error: str
-
-    @property
-    def title(self) -> str:
-        """The function's name and the job's number."""
-        return f"{self.name.rpartition('.')[2]} #{self.job_id}"
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorGroup:
-    """Failures of one kind among the newest: how many, since when, and the newest.
-
-    `trend`: how many in each quarter of an hour of the last two hours, the last one being now.
-    `measured`: how many in the minutes that the speed in `Recent` is about.
-    """
-
-    fingerprint: str
-    count: int
-    trend: tuple[int, ...]
-    measured: int
-    first: datetime
-    newest: Failure
-
-    @property
-    def recent(self) -> int:
-        """How many within the last 15 minutes."""
-        return self.trend[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +90,16 @@ class QueueState:
     paused: bool
     workers: int
 
+    @property
+    def limit(self) -> timedelta:
+        """How long a ready job may wait in it."""
+        seconds = self.row.latency_limit
+        return PATIENCE if seconds is None else timedelta(seconds=seconds)
+
+    def is_late(self, now: datetime) -> bool:
+        """Say whether its oldest ready job waits for longer than that."""
+        return self.oldest is not None and now - self.oldest > self.limit
+
 
 @dataclass(frozen=True, slots=True)
 class SilentWorker:
@@ -131,7 +117,8 @@ class Overview:
     `held`: how many jobs run, by the name of their worker. `due_since`: since when the oldest job that is due has not been made ready. `kept`: failed
     jobs that should have been deleted a day ago. `given_up`: how many of the newest events could not
     be handed out, within a day. `schedules`: the next ones, late ones first. `overdue`: runs that
-    go on after their time limit, a minute of grace included.
+    go on after their time limit, a minute of grace included. `slow`: the parts that took too long
+    to read, and are empty here whatever there is.
     """
 
     now: datetime
@@ -152,6 +139,7 @@ class Overview:
     schedules: tuple[Schedule, ...]
     overdue: tuple[Overdue, ...]
     recent: Recent
+    slow: frozenset[str] = frozenset()
 
     @property
     def running(self) -> int:
@@ -167,33 +155,40 @@ class Overview:
     def is_new(self) -> bool:
         """Whether nothing has ever happened here, as far as one can see."""
         numbers = (self.ready, self.scheduled, self.waiting, self.failed)
-        return not (self.queues or self.held or any(amount.number for amount in numbers))
+        seen = self.slow or self.queues or self.held
+        return not (seen or any(amount.number for amount in numbers))
 
 
 class _Described(NamedTuple):
-    groups: tuple[ErrorGroup, ...]
-    newest: tuple[Failure, ...]
-    overdue: tuple[Overdue, ...]
+    groups: tuple[ErrorGroup, ...] = ()
+    newest: tuple[Failure, ...] = ()
+    overdue: tuple[Overdue, ...] = ()
 
 
 def look(alias: str, now: datetime) -> Overview:
     """Return how the jobs of the database `alias` are at `now`."""
-    workers = summary.workers(alias, now)
-    claims = list(Claim.objects.using(alias).order_by("expires_at")[:MOST_CLAIMS])
-    failures = _failures(alias)
-    known = _described(alias, failures, claims, now)
+    with Reading(alias) as reading:
+        part = reading.part
+        workers = part(WORKERS, lambda: summary.workers(alias, now)) or ()
+        claims = part(RUNNING, lambda: _claims(alias)) or []
+        failures = part(ERRORS, lambda: newest_failures(alias)) or []
+        known = part(ERRORS, lambda: _described(alias, failures, claims, now)) or _Described()
+        queues = part(QUEUES, lambda: queue_states(alias, now, workers)) or ()
+        schedules = part(SCHEDULES, lambda: _schedules(alias)) or ()
+        counts = part(NUMBERS, lambda: _counts(alias, now)) or _no_counts(now)
     return Overview(
         now=now,
         held=_held(claims),
-        failed=_amount(len(failures), summary.CAP),
+        failed=amount(len(failures), summary.CAP),
         groups=known.groups,
         newest=known.newest,
         overdue=known.overdue,
-        queues=_queues(alias, now, workers),
+        queues=queues,
         workers=workers,
         silent=_silent(claims, now),
-        schedules=_schedules(alias),
-        **_counts(alias, now),
+        schedules=schedules,
+        slow=frozenset(reading.slow),
+        **counts,
     )
 
 
@@ -218,15 +213,21 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
     retrying = found["seen"] - found["waiting"] - found["scheduled"]
     due = found["next"] if found["next"] is not None and found["next"] <= now else None
     return {
-        "ready": _amount(found["ready"], summary.CAP),
+        "ready": amount(found["ready"], summary.CAP),
         "scheduled": Amount(found["scheduled"], more),
         "retrying": Amount(retrying, more),
         "waiting": Amount(found["waiting"], more),
-        "kept": _amount(found["kept"], summary.CAP),
+        "kept": amount(found["kept"], summary.CAP),
         "given_up": found["given_up"],
         "due_since": due,
         "recent": recent.read(found, now),
     }
+
+
+def _no_counts(now: datetime) -> dict[str, Any]:
+    names = ("ready", "scheduled", "retrying", "waiting", "kept")
+    nothing = {"given_up": 0, "due_since": None, "recent": recent.read({}, now)}
+    return dict.fromkeys(names, Amount(0)) | nothing
 
 
 def _given_up(alias: str, now: datetime) -> "QuerySet[Any, Any]":
@@ -235,6 +236,10 @@ def _given_up(alias: str, now: datetime) -> "QuerySet[Any, Any]":
     lately = When(~Q(problem=""), handed_out_at__gte=now - LATELY, then=F("id"))
     newest = Event.objects.using(alias).order_by("-id").annotate(given_up=Case(lately))
     return newest.values("given_up")[:MOST_EVENTS]
+
+
+def _claims(alias: str) -> list[Claim]:
+    return list(Claim.objects.using(alias).order_by("expires_at")[:MOST_CLAIMS])
 
 
 def _held(claims: Iterable[Claim]) -> dict[str, int]:
@@ -259,55 +264,18 @@ def _silent(claims: Iterable[Claim], now: datetime) -> tuple[SilentWorker, ...]:
     )
 
 
-def _failures(alias: str) -> list[tuple[int, str, datetime]]:
-    """Return id, fingerprint and end of the newest failures; one more than the cap at most."""
-    failed = Job.objects.using(alias).filter(state=State.FAILED).order_by("-finished_at")
-    rows: Any = failed.values_list("id", "fingerprint", "finished_at")[: summary.CAP + 1]
-    return list(rows)
-
-
 def _described(
-    alias: str,
-    failures: Sequence[tuple[int, str, datetime]],
-    claims: Iterable[Claim],
-    now: datetime,
+    alias: str, failures: Sequence[Row], claims: Iterable[Claim], now: datetime
 ) -> _Described:
     """Return the biggest groups of failures, those that grow first, and the jobs of note."""
-    members: dict[str, list[tuple[int, datetime]]] = defaultdict(list)
-    for job_id, fingerprint, finished_at in failures[: summary.CAP]:
-        members[fingerprint].append((job_id, finished_at))
-    trends = {name: _trend([at for _, at in found], now) for name, found in members.items()}
-    biggest = sorted(members, key=lambda name: (trends[name][-1], len(members[name])), reverse=True)
-    heads = {name: members[name][0][0] for name in biggest[:MOST_GROUPS]}
-    ids = [job_id for job_id, _, _ in failures[:NEWEST]]
-    failed = Q(pk__in={*heads.values(), *ids}, state=State.FAILED)
+    kinds = biggest(kinds_of(failures[: summary.CAP], now))[:MOST_GROUPS]
+    ids = [failure.job_id for failure in failures[:NEWEST]]
+    failed = Q(pk__in={*(kind.newest_id for kind in kinds), *ids}, state=State.FAILED)
     jobs = _of_note(alias, failed | _overdue(claims, now))
-    known = {job.pk: _failure(job) for job in jobs if job.state == State.FAILED}
-    end = as_time(settled(now))
-    groups = tuple(
-        ErrorGroup(
-            name,
-            len(found),
-            trends[name],
-            sum(end - timedelta(minutes=MEASURED) <= at < end for _, at in found),
-            found[-1][1],
-            known[head],
-        )
-        for name, head in heads.items()
-        if (found := members[name]) and head in known
-    )
+    known = {job.pk: failure_of(job) for job in jobs if job.state == State.FAILED}
     newest = tuple(known[job_id] for job_id in ids if job_id in known)
     overdue = tuple(_as_overdue(job) for job in jobs if job.state == State.RUNNING)
-    return _Described(groups, newest, overdue)
-
-
-def _trend(times: Iterable[datetime], now: datetime) -> tuple[int, ...]:
-    counts = [0] * TREND
-    for at in times:
-        place = max(0, (now - at) // RECENT)
-        if place < TREND:
-            counts[TREND - 1 - place] += 1
-    return tuple(counts)
+    return _Described(groups_of(kinds, known, now), newest, overdue)
 
 
 def _overdue(claims: Iterable[Claim], now: datetime) -> Q:
@@ -328,12 +296,9 @@ def _overdue(claims: Iterable[Claim], now: datetime) -> Q:
 def _of_note(alias: str, wanted: Q) -> list[Any]:
     """Return some jobs; one that was failed may have been retried since it was counted."""
     columns = ("name", "queue", "state", "started_at", "finished_at", "cancel_requested_at")
-    jobs = Job.objects.using(alias).filter(wanted).order_by("state", "id").only(*columns)
-    return list(with_error(jobs)[: MOST_GROUPS + NEWEST + MOST_OVERDUE])
-
-
-def _failure(job: Any) -> Failure:
-    return Failure(job.pk, job.name, job.queue, job.finished_at, _error(job))
+    jobs = Job.objects.using(alias).filter(wanted).order_by("state", "id")
+    known = with_muting(with_error(jobs.only("fingerprint", *columns)))
+    return list(known[: MOST_GROUPS + NEWEST + MOST_OVERDUE])
 
 
 def _as_overdue(job: Any) -> Overdue:
@@ -341,23 +306,21 @@ def _as_overdue(job: Any) -> Overdue:
     return Overdue(job.pk, job.name, job.started_at, limit, job.cancel_requested_at)
 
 
-def _error(row: Any) -> str:
-    """Return the error in one line, the exception's class without its module."""
-    kind = row.error_type.rpartition(".")[2] if row.error_type else ""
-    return f"{kind}: {row.error_line}" if kind else ""
-
-
-def _queues(alias: str, now: datetime, workers: Iterable[WorkerSummary]) -> tuple[QueueState, ...]:
+def queue_states(
+    alias: str, now: datetime, workers: Iterable[WorkerSummary], *, name: str | None = None
+) -> tuple[QueueState, ...]:
+    """Return how the queues are, or the one called `name`; one query."""
     ready = Job.objects.using(alias).filter(state=State.READY, queue=OuterRef("name"))
     first = ready.order_by(F("priority").desc(), "run_at", "id")
-    rows: Any = Queue.objects.using(alias).annotate(
+    queues = Queue.objects.using(alias)
+    rows: Any = (queues if name is None else queues.filter(name=name)).annotate(
         number=BoundedCount(first.values("run_at")[: QUEUE_CAP + 1]),
         oldest=BoundedMin(first[:QUEUE_CAP], "run_at", DateTimeField()),
     )
     return tuple(
         QueueState(
             row=row,
-            waiting=_amount(row.number, QUEUE_CAP),
+            waiting=amount(row.number, QUEUE_CAP),
             oldest=row.oldest,
             paused=is_paused(row, now),
             workers=sum(worker.serves(row.name) for worker in workers),
@@ -371,5 +334,6 @@ def _schedules(alias: str) -> tuple[Schedule, ...]:
     return tuple(due.order_by("next_run_at")[:NEXT])
 
 
-def _amount(number: int, cap: int) -> Amount:
+def amount(number: int, cap: int) -> Amount:
+    """Return a number that was counted one further than `cap`."""
     return Amount(min(number, cap), number > cap)

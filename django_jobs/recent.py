@@ -61,15 +61,15 @@ def columns(alias: str, now: datetime) -> dict[str, Any]:
 
 
 def read(found: dict[str, Any], now: datetime) -> Recent:
-    """Return what the database said to `columns`."""
-    counts = {row[0]: row[1:] for row in found["stretches"] or ()}
+    """Return what the database said to `columns`; where it said nothing, that nothing was."""
+    counts = {row[0]: row[1:] for row in found.get("stretches") or ()}
     begin = SPAN.begin(now)
     stretches = tuple(
         Stretch(as_time(at), as_time(at + SPAN.step), *_told(counts.get(at)))
         for at in range(begin, begin + SPAN.length, SPAN.step)
     )
     figures = Figures()
-    for succeeded, failed, *runs in found["newest"] or ():
+    for succeeded, failed, *runs in found.get("newest") or ():
         figures.succeeded, figures.failed = succeeded, failed
         figures.runs = [number or 0 for number in runs]
     return Recent(stretches, speed(figures))

@@ -52,6 +52,16 @@ class RunOutcome(StrEnum):
     RELEASED = "released"
 
 
+class Wish(StrEnum):
+    """What somebody wants of a worker."""
+
+    NONE = ""
+    QUIET = "quiet"
+    """It claims nothing, until that is undone; what it holds and has begun, it ends."""
+    STOP = "stop"
+    """It claims nothing, and exits when what it has begun has ended, however long that takes."""
+
+
 class StepState(StrEnum):
     """How far a step of a job is."""
 

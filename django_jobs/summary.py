@@ -9,7 +9,7 @@ from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
 from django_jobs.conf import get_settings
 from django_jobs.models import Batch, BatchJob, Claim, Job, JobRun, Queue, Worker
 from django_jobs.operations import is_paused
-from django_jobs.states import State
+from django_jobs.states import State, Wish
 
 CAP = 10_000
 """Nothing is counted further than this; then it reads `10,000+`."""
@@ -33,12 +33,13 @@ class QueueSummary:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSummary:
-    """A worker: its name, queues (none: all), newest sign of life, and "alive" or "silent"."""
+    """A worker: name, queues (none: all), newest sign of life, "alive" or "silent", its orders."""
 
     name: str
     queues: tuple[str, ...]
     beat_at: datetime
     word: str
+    wish: Wish = Wish.NONE
 
     @property
     def is_alive(self) -> bool:
@@ -46,8 +47,10 @@ class WorkerSummary:
         return self.word == "alive"
 
     def serves(self, queue: str) -> bool:
-        """Say whether it is alive and takes jobs of `queue`."""
-        return self.is_alive and (not self.queues or queue in self.queues)
+        """Say whether it is alive and takes jobs of `queue`: nobody wants it to be quiet."""
+        return (
+            self.is_alive and self.wish is Wish.NONE and (not self.queues or queue in self.queues)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ def workers(alias: str, now: datetime) -> tuple[WorkerSummary, ...]:
             tuple(worker.queues),
             worker.beat_at,
             "alive" if worker.beat_at >= silent_before else "silent",
+            Wish(worker.wish),
         )
         for worker in Worker.objects.using(alias).all()
     )

@@ -16,12 +16,16 @@ from django.utils.translation import ngettext
 from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration
+from django_jobs.error_groups import RECENT, TREND, ErrorGroup
 from django_jobs.overview import (
+    ERRORS,
     NEXT,
-    RECENT,
-    TREND,
+    NUMBERS,
+    QUEUES,
+    RUNNING,
+    SCHEDULES,
+    WORKERS,
     Amount,
-    ErrorGroup,
     Overview,
     QueueState,
     look,
@@ -39,9 +43,6 @@ SHARE = 0.05
 
 WINDOW = 4
 """So many stretches of five minutes hold every quarter of an hour that ends in the last one."""
-
-PATIENCE = timedelta(seconds=60)
-"""A job that is ready, in a queue that is served, should not wait longer."""
 
 NAMED = 5
 """So many queues, workers or errors are told of by one rule."""
@@ -169,7 +170,7 @@ def _spikes(seen: Overview) -> Iterator[datetime]:
 def no_worker(seen: Overview) -> Iterator[Problem]:
     """Yield that work waits and nobody at all is there to do it."""
     late = _late(seen)
-    if seen.alive or not (seen.ready.number or seen.due_since or late):
+    if WORKERS in seen.slow or seen.alive or not (seen.ready.number or seen.due_since or late):
         return
     parts = []
     if seen.ready.number or seen.due_since:
@@ -218,8 +219,9 @@ def late_schedule(seen: Overview) -> Iterator[Problem]:
 
 def silent_worker(seen: Overview) -> Iterator[Problem]:
     """Yield the workers that are silent and hold jobs which nobody has taken back."""
+    helped = seen.alive or WORKERS in seen.slow
     # Living workers look for such jobs by themselves, every quarter of a lease.
-    grace = timedelta(seconds=2 * get_settings().extend_interval if seen.alive else 0)
+    grace = timedelta(seconds=2 * get_settings().extend_interval if helped else 0)
     for worker in islice((item for item in seen.silent if item.since < seen.now - grace), NAMED):
         number = len(worker.job_ids)
         text = ngettext(
@@ -232,7 +234,7 @@ def silent_worker(seen: Overview) -> Iterator[Problem]:
 
 
 def failure_spike(seen: Overview) -> Iterator[Problem]:
-    """Yield the errors that have struck many jobs just now."""
+    """Yield the errors that have struck many jobs just now, and that nobody has muted."""
     for group in islice((group for group in seen.groups if _strikes(group, seen)), NAMED):
         often = group.recent < SPIKE
         text = _("%(recent)s jobs of %(job)s failed within %(span)s: %(error)s")
@@ -271,9 +273,8 @@ def overdue_run(seen: Overview) -> Iterator[Problem]:
 
 def slow_queue(seen: Overview) -> Iterator[Problem]:
     """Yield the queues that are served, but not fast enough."""
-    limit = seen.now - PATIENCE
-    slow = (queue for queue in _open(seen) if queue.workers and queue.oldest)
-    for queue in islice((queue for queue in slow if queue.oldest and queue.oldest < limit), NAMED):
+    slow = (queue for queue in _open(seen) if queue.workers and queue.is_late(seen.now))
+    for queue in islice(slow, NAMED):
         text = _("Jobs wait too long in the queue “%(queue)s”: %(what)s, the oldest for %(span)s.")
         name = queue.row.name
         yield Problem("slow-queue", Level.WARNING, text % _facts(queue, seen), queue=name)
@@ -323,6 +324,26 @@ def given_up_event(seen: Overview) -> Iterator[Problem]:
         yield Problem("given-up-event", Level.WARNING, text, advice)
 
 
+def too_slow(seen: Overview) -> Iterator[Problem]:
+    """Yield that some of it could not be judged: the database took too long to answer."""
+    if seen.slow:
+        text = _("Too slow to compute, so that nobody knows: %(parts)s.")
+        parts = ", ".join(part_words()[part] for part in sorted(seen.slow))
+        yield Problem("too-slow", Level.WARNING, text % {"parts": parts})
+
+
+def part_words() -> dict[str, str]:
+    """Return the parts of an overview in words."""
+    return {
+        WORKERS: _("workers"),
+        RUNNING: _("running jobs"),
+        ERRORS: _("failed jobs"),
+        QUEUES: _("queues"),
+        SCHEDULES: _("schedules"),
+        NUMBERS: _("numbers"),
+    }
+
+
 RULES: tuple[Callable[[Overview], Iterator[Problem]], ...] = (
     no_worker,
     unserved_queue,
@@ -334,11 +355,14 @@ RULES: tuple[Callable[[Overview], Iterator[Problem]], ...] = (
     overdue_run,
     given_up_event,
     no_cleaning,
+    too_slow,
 )
 
 
 def _strikes(group: ErrorGroup, seen: Overview) -> bool:
     """Say whether an error strikes many jobs just now, or a good part of the few there are."""
+    if group.muted is not None:
+        return False
     finished = seen.recent.speed.finished
     often = group.measured >= FEW and group.measured > SHARE * finished > 0
     return group.recent >= SPIKE or often

@@ -1,5 +1,8 @@
 """Jobs that tests enqueue and run. Found by autodiscovery, as those of any app."""
 
+import threading
+from pathlib import Path
+
 from django_jobs import JobContext, NonRetriable, job
 
 RECIPIENT = "ana@example.com"
@@ -50,3 +53,10 @@ def charge(customer: int, card: str, *, api_key: str = "") -> None:
 @job
 def nothing() -> None:
     pass
+
+
+@job
+def wait_for_file(path):
+    pause = threading.Event()
+    while not Path(path).exists():
+        pause.wait(0.02)

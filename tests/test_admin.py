@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from django_jobs.admin import job_list
 from django_jobs.admin.jobs import JobAdmin
-from django_jobs.models import Job, Queue
+from django_jobs.models import Job
 from django_jobs.searching import surveying
 from django_jobs.states import State
 from tests.conftest import NOON
@@ -197,30 +197,11 @@ def test_those_who_may_only_look_cannot_act(staff, action):
     assert {job.state for job in Job.objects.all()} == {State.FAILED, State.READY}
 
 
-def test_queues_are_paused_and_resumed_with_a_name_beside_it(staff):
-    client = staff("view_queue", "change_queue")
-    queue = QueueFactory(name="default")
-    assert act(client, "pause_queues", queue, model="queue") == [
-        "Paused: default. Running jobs go on."
-    ]
-    assert Queue.objects.get().paused_by == "ana"
-    assert act(client, "pause_queues", queue, model="queue") == ["No change."]
-    assert act(client, "resume_queues", queue, model="queue") == ["Resumed: default."]
-    assert Queue.objects.get().paused_at is None
-    messages = [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
-    assert messages == ["paused through the admin", "resumed through the admin"]
-
-
-def test_queues_need_their_own_permission(staff):
-    client = staff("view_queue", "change_job")
-    queue = QueueFactory(name="default")
-    act(client, "pause_queues", queue, model="queue")
-    assert Queue.objects.get().paused_at is None
-
-
 def test_a_worker_shows_whether_it_is_silent(admin_client):
-    WorkerFactory(name="web-1:1")
-    WorkerFactory(name="web-2:2", beat_at=NOON.replace(hour=11), queues=["mail"])
-    text = page(admin_client, "admin:django_jobs_worker_changelist")
+    alive = WorkerFactory(name="web-1:1")
+    silent = WorkerFactory(name="web-2:2", beat_at=NOON.replace(hour=11), wish="quiet")
+    name = "admin:django_jobs_worker_change"
+    assert "3 s ago" in page(admin_client, name, alive.pk)
+    text = page(admin_client, name, silent.pk)
     assert "silent, 1 h ago" in text
-    assert "3 s ago" in text
+    assert "quiet" in text

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods
 
 from django_jobs import bulk
 from django_jobs.admin.job_search import JobSearch, number
-from django_jobs.admin.refreshing import forget_overview
+from django_jobs.admin.refreshing import forget_shared
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import Screen
 from django_jobs.admin.state_marks import state_mark
@@ -128,7 +128,7 @@ class BulkScreen(Screen):
         result = bulk.carry_out(wanted)
         if result.done or result.asked:
             record(request, wanted, count=len(result.done) + len(result.asked))
-            forget_overview()
+            forget_shared()
         for level, text in told(result, str(DONE[wanted.verb])):
             messages.add_message(request, level, text)
         if not (result.done or result.asked or result.refused):

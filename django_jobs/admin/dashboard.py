@@ -12,17 +12,19 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.crypto import constant_time_compare
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from django_jobs import clock
 from django_jobs.admin.bulk import OPERATION, operation_link
-from django_jobs.admin.pressing import VERBS, Pressed, press
-from django_jobs.admin.refreshing import forget_overview, shared_overview
+from django_jobs.admin.pressing import Pressed
+from django_jobs.admin.refreshing import forget_shared, shared_overview
 from django_jobs.admin.regions import Regions
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import LABEL, Screen
+from django_jobs.admin.verbs import VERBS, press
 from django_jobs.conf import get_settings
 from django_jobs.models import Job
 from django_jobs.overview import look
@@ -38,6 +40,7 @@ class Dashboard(Screen):
     """The dashboard of one admin site."""
 
     @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def page(self, request: HttpRequest, **_kwargs: Any) -> HttpResponse:
         """Show what is wrong, and everything else at a glance."""
         rights = Rights(self.site, request)
@@ -52,10 +55,11 @@ class Dashboard(Screen):
     @method_decorator(login_not_required)
     @method_decorator(never_cache)
     @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def live(self, request: HttpRequest) -> HttpResponse:
         """Return the regions anew, for htmx to put into the page."""
         if not self.site.has_permission(request):
-            return self.to_login(self._home)
+            return self.to_login(self.home)
         rights = self.rights(request, Job)
         seen = shared_overview()
         if NEW in request.GET and not seen.is_new:
@@ -66,7 +70,7 @@ class Dashboard(Screen):
     @method_decorator(require_POST)
     @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def act(self, request: HttpRequest, verb: str) -> HttpResponse:
-        """Do what a button says, then show the page again."""
+        """Do what a button says, then show the page again on which it was pressed."""
         if verb not in VERBS:
             raise Http404
         model, _do = VERBS[verb]
@@ -74,11 +78,12 @@ class Dashboard(Screen):
             raise PermissionDenied
         pressed = press(verb, request.POST, request.user.get_username())
         if pressed.log:
-            _record(request, model, pressed)
-            forget_overview()
+            place = "through the admin" if "back" in request.POST else "on the dashboard"
+            _record(request, model, pressed, place)
+            forget_shared()
         level = messages.SUCCESS if pressed.log else messages.WARNING
         messages.add_message(request, level, self._said(pressed))
-        return HttpResponseRedirect(self._home)
+        return HttpResponseRedirect(self._back(request))
 
     def _said(self, pressed: Pressed) -> str:
         """Return the text, with a link to what the workers have to do yet."""
@@ -90,6 +95,7 @@ class Dashboard(Screen):
     @method_decorator(login_not_required)
     @method_decorator(never_cache)
     @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def health(self, request: HttpRequest) -> HttpResponse:
         """Say how it is: status 200, or 503 when something is bad."""
         rights = Rights(self.site, request)
@@ -107,19 +113,21 @@ class Dashboard(Screen):
             raise PermissionDenied
         return self.site.app_index(request, LABEL)
 
-    @property
-    def _home(self) -> str:
-        return self.address("admin:app_list", app_label=LABEL)
+    def _back(self, request: HttpRequest) -> str:
+        """Return the page on which a button was pressed: one of ours, else the dashboard."""
+        back = request.POST.get("back", "")
+        ours = back.startswith(self.home) and url_has_allowed_host_and_scheme(back, None)
+        return back if ours else self.home
 
 
-def _record(request: HttpRequest, model: Any, pressed: Pressed) -> None:
+def _record(request: HttpRequest, model: Any, pressed: Pressed, place: str) -> None:
     LogEntry.objects.create(
         user_id=cast("int", request.user.pk),
         content_type=ContentType.objects.get_for_model(model),
         object_id=None if pressed.target is None else str(pressed.target),
         object_repr=pressed.what[:200],
         action_flag=CHANGE,
-        change_message=f"{pressed.log} on the dashboard",
+        change_message=f"{pressed.log} {place}",
     )
 
 

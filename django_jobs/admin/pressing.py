@@ -6,7 +6,7 @@ log, once per press.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
@@ -15,13 +15,15 @@ from django.utils.translation import ngettext
 
 from django_jobs import bulk, clock, operations
 from django_jobs.conf import get_settings
-from django_jobs.exceptions import InvalidQueue
 from django_jobs.models import Claim, Job, Queue
 from django_jobs.operations import OperationResult
 from django_jobs.states import State
 
 AT_ONCE = bulk.AT_ONCE
 """One press moves no more jobs than this; more retries are left to the workers."""
+
+MINUTES = (15, 60, 4 * 60, 12 * 60, 24 * 60)
+"""After so long a queue can be made to resume by itself."""
 
 SHOWN_REASONS = 3
 MOST_CLAIMS = 1_000
@@ -46,19 +48,19 @@ class Pressed:
 
 def retry(given: Given, _by: str) -> Pressed:
     """Retry one failed job."""
-    job_id = _number(given.get("job", ""))
+    job_id = number_in(given.get("job", ""))
     if job_id is None:
-        return _broken()
-    told = _told(operations.retry([job_id]), _("retried"), f"#{job_id}")
+        return broken()
+    told = told_of(operations.retry([job_id]), _("retried"), f"#{job_id}")
     return replace(told, target=job_id)
 
 
 def retry_all(given: Given, by: str) -> Pressed:
     """Retry the failures of one kind that the page had seen; more than 500 by the workers."""
-    seen = _instant(given.get("seen", ""))
+    seen = instant_in(given.get("seen", ""))
     fingerprint = given.get("fingerprint")
     if seen is None or fingerprint is None:
-        return _broken()
+        return broken()
     alias = get_settings().DATABASE
     failed = Job.objects.using(alias).filter(
         state=State.FAILED, fingerprint=fingerprint, finished_at__lte=seen
@@ -67,7 +69,7 @@ def retry_all(given: Given, by: str) -> Pressed:
     none = _("No change: none of these jobs is failed any more.")
     if len(ids) > AT_ONCE:
         return _started(*bulk.start_retry(fingerprint, seen, by), fingerprint)
-    return _told(operations.retry(ids), _("retried"), f"error {fingerprint}", none)
+    return told_of(operations.retry(ids), _("retried"), f"error {fingerprint}", none)
 
 
 def requeue(given: Given, _by: str) -> Pressed:
@@ -79,7 +81,7 @@ def requeue(given: Given, _by: str) -> Pressed:
     held = expired.order_by("pk").values_list("job_ids", flat=True)[:MOST_CLAIMS]
     ids = [job_id for job_ids in held for job_id in job_ids]
     none = _("No change: that worker holds no job past its lease.")
-    told = _told(operations.requeue(ids[:AT_ONCE]), _("requeued"), f"worker {worker}", none)
+    told = told_of(operations.requeue(ids[:AT_ONCE]), _("requeued"), f"worker {worker}", none)
     left = len(ids) - AT_ONCE
     if left <= 0:
         return told
@@ -89,9 +91,9 @@ def requeue(given: Given, _by: str) -> Pressed:
 
 def cancel(given: Given, _by: str) -> Pressed:
     """Ask one running job to stop, or take it from its worker: `force`."""
-    job_id = _number(given.get("job", ""))
+    job_id = number_in(given.get("job", ""))
     if job_id is None:
-        return _broken()
+        return broken()
     jobs = Job.objects.using(get_settings().DATABASE).filter(pk=job_id, state=State.RUNNING)
     force = bool(given.get("force"))
     if not force and jobs.filter(cancel_requested_at__isnull=False).exists():
@@ -101,16 +103,20 @@ def cancel(given: Given, _by: str) -> Pressed:
     if result.asked:
         text = _("Job #%(job)s was asked to stop.") % {"job": job_id}
         return Pressed(text, "asked to stop", f"#{job_id}", job_id)
-    return replace(_told(result, _("cancelled"), f"#{job_id}"), target=job_id)
+    return replace(told_of(result, _("cancelled"), f"#{job_id}"), target=job_id)
 
 
 def pause(given: Given, by: str) -> Pressed:
     """Pause a queue."""
     name, reason = given.get("queue", ""), given.get("reason", "").strip()
-    if not operations.pause_queue(name, by=by, reason=reason):
+    minutes = given.get("minutes", "")
+    if minutes not in {"", *(str(number) for number in MINUTES)}:
+        return broken()
+    until = clock.now() + timedelta(minutes=int(minutes)) if minutes else None
+    if not operations.pause_queue(name, by=by, reason=reason, until=until):
         return Pressed(_("No change: the queue “%(queue)s” was paused already.") % {"queue": name})
     text = _("The queue “%(queue)s” is paused; its running jobs go on.") % {"queue": name}
-    return Pressed(text, f"paused: {reason}" if reason else "paused", name, _queue_id(name))
+    return Pressed(text, f"paused: {reason}" if reason else "paused", name, queue_id(name))
 
 
 def resume(given: Given, _by: str) -> Pressed:
@@ -119,10 +125,11 @@ def resume(given: Given, _by: str) -> Pressed:
     if not operations.resume_queue(name):
         return Pressed(_("No change: the queue “%(queue)s” was not paused.") % {"queue": name})
     text = _("The queue “%(queue)s” goes on.") % {"queue": name}
-    return Pressed(text, "resumed", name, _queue_id(name))
+    return Pressed(text, "resumed", name, queue_id(name))
 
 
-VERBS: dict[str, tuple[Any, Callable[[Given, str], Pressed]]] = {
+Verb = tuple[Any, Callable[[Given, str], Pressed]]
+VERBS: dict[str, Verb] = {
     "retry": (Job, retry),
     "retry-all": (Job, retry_all),
     "requeue": (Job, requeue),
@@ -133,15 +140,8 @@ VERBS: dict[str, tuple[Any, Callable[[Given, str], Pressed]]] = {
 """The model whose permission is asked for, and what is done."""
 
 
-def press(verb: str, given: Given, by: str) -> Pressed:
-    """Do what a button says; what cannot be done is told."""
-    try:
-        return VERBS[verb][1](given, by)
-    except InvalidQueue as problem:
-        return Pressed(f"{_('No change')}: {problem}")
-
-
-def _told(result: OperationResult, done: str, what: str, none: str = "") -> Pressed:
+def told_of(result: OperationResult, done: str, what: str, none: str = "") -> Pressed:
+    """Return what became of jobs in words; `none`: what is said where there were none."""
     number, parts = len(result.done), []
     if number:
         text = ngettext("%(number)s job %(done)s.", "%(number)s jobs %(done)s.", number)
@@ -161,21 +161,25 @@ def _started(number: int, created: bool, fingerprint: str) -> Pressed:  # noqa: 
     return Pressed(text, "retry started", f"error {fingerprint}", operation=number)
 
 
-def _broken() -> Pressed:
+def broken() -> Pressed:
+    """Return what is said of a request that lacks something."""
     return Pressed(_("Nothing was done: the request was incomplete. Load the page anew."))
 
 
-def _queue_id(name: str) -> int | None:
+def queue_id(name: str) -> int | None:
+    """Return the number of the queue called `name`."""
     queues = Queue.objects.using(get_settings().DATABASE).filter(name=name)
     return queues.values_list("pk", flat=True).first()
 
 
-def _number(text: str) -> int | None:
+def number_in(text: str) -> int | None:
+    """Return the whole number that a field has, if it is one that a row can have."""
     fits = text.isascii() and text.isdecimal() and len(text) < 19  # noqa: PLR2004 - digits of a bigint
     return int(text) if fits else None
 
 
-def _instant(text: str) -> datetime | None:
+def instant_in(text: str) -> datetime | None:
+    """Return the aware instant that a field has, if it is one."""
     try:
         found = parse_datetime(text)
     except ValueError:

@@ -1,79 +1,141 @@
-"""The admin's pages of queues and of workers."""
+"""The screens of queues: all of them, one in detail, and the question before all is cancelled."""
 
-from datetime import timedelta
+from datetime import datetime
+from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import path
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
 
-from django_jobs import clock, operations
-from django_jobs.admin.base import RecordAdmin, moment
+from django_jobs import clock
+from django_jobs.admin.base import RecordAdmin
+from django_jobs.admin.pressing import AT_ONCE, number_in
+from django_jobs.admin.queue_regions import LIST, QueueRegions
+from django_jobs.admin.refreshing import QUEUES, shared
+from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings
-from django_jobs.display import ago
-from django_jobs.models import Queue, Worker
+from django_jobs.models import Job, Queue
+from django_jobs.queue_report import QueueReport, detail, report, waiting
+from django_jobs.reading import within_limit
+
+PACE = 2
 
 
 @admin.register(Queue)
 class QueueAdmin(RecordAdmin):
-    """The queues, with pause and resume."""
+    """The queues: a screen of them all, and one of each."""
 
-    actions = ("pause_queues", "resume_queues")
-    fields = readonly_fields = ("name", "word", "paused_by", "paused_reason", "until")
-    list_display = ("name", "word", "paused_by", "paused_reason", "until")
+    def get_urls(self) -> list[Any]:
+        """Return Django's addresses, and those of our screens below them."""
+        screen = QueueScreen(self.admin_site)
+        ask = self.admin_site.admin_view(screen.ask)
+        return [
+            path("live/", screen.live, name="django_jobs_queue_live"),
+            path("<int:key>/cancel-waiting/", ask, name="django_jobs_queue_cancel_waiting"),
+            *super().get_urls(),
+        ]
 
-    @admin.display(description="state")
-    def word(self, queue: Queue) -> str:
-        """Whether it is paused."""
-        return "paused" if operations.is_paused(queue, clock.now()) else "open"
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Show the screen of all queues."""
+        del extra_context
+        return QueueScreen(self.admin_site).page(request)
 
-    @admin.display(description="until")
-    def until(self, queue: Queue) -> str:
-        """When it resumes by itself."""
-        return moment(queue.paused_until)
-
-    @admin.action(description="Pause selected queues", permissions=["operate"])
-    def pause_queues(self, request: HttpRequest, queryset: QuerySet[Queue]) -> None:
-        """Start nothing of these queues; what runs goes on."""
-        by = str(request.user)
-        changed = [queue.name for queue in queryset if operations.pause_queue(queue.name, by=by)]
-        self.record(request, queryset.filter(name__in=changed), "paused through the admin")
-        text = f"Paused: {', '.join(changed)}. Running jobs go on." if changed else "No change."
-        self.message_user(request, text)
-
-    @admin.action(description="Resume selected queues", permissions=["operate"])
-    def resume_queues(self, request: HttpRequest, queryset: QuerySet[Queue]) -> None:
-        """Go on with these queues."""
-        changed = [queue.name for queue in queryset if operations.resume_queue(queue.name)]
-        self.record(request, queryset.filter(name__in=changed), "resumed through the admin")
-        text = f"Resumed: {', '.join(changed)}." if changed else "No change: none was paused."
-        self.message_user(request, text)
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the screen of one queue."""
+        del form_url, extra_context
+        return QueueScreen(self.admin_site).one(request, unquote(object_id))
 
 
-@admin.register(Worker)
-class WorkerAdmin(RecordAdmin):
-    """The workers, and when each was last heard of."""
+class QueueScreen(Screen):
+    """The queues, for one admin site."""
 
-    fields = readonly_fields = ("name", "word", "serves", "room", "version", "up")
-    list_display = ("name", "word", "serves", "room", "version", "up")
+    @method_decorator(require_safe)
+    def page(self, request: HttpRequest) -> HttpResponse:
+        """Show all queues."""
+        rights = self.rights(request, Queue)
+        seen = look_at(get_settings().DATABASE, clock.now())
+        values = {
+            **QueueRegions(self, rights).all(seen),
+            "parents": [(_("Jobs"), self.home)],
+        }
+        again = self.address("admin:django_jobs_queue_live")
+        template, title = "admin/django_jobs/queue/page.html", _("Queues")
+        return self.show(request, template, values, title=title, refresh=again, pace=PACE)
 
-    @admin.display(description="last seen")
-    def word(self, worker: Worker) -> str:
-        """Its newest sign of life; silent after one lease without any."""
-        now = clock.now()
-        silent = now - worker.beat_at > timedelta(seconds=get_settings().LEASE)
-        return f"{'silent, ' if silent else ''}{ago(worker.beat_at, now)}"
+    @method_decorator(login_not_required)
+    @method_decorator(never_cache)
+    @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
+    def live(self, request: HttpRequest) -> HttpResponse:
+        """Return the queues anew, for htmx to put into the page."""
+        if not self.site.has_permission(request):
+            return self.to_login(self.address(LIST))
+        rights = self.rights(request, Queue)
+        seen = shared(QUEUES, look_at)
+        values = {
+            **QueueRegions(self, rights).all(seen),
+            "now": seen.now if seen else clock.now(),
+        }
+        return self.refresh(request, "admin/django_jobs/queue/live.html", values)
 
-    @admin.display(description="queues")
-    def serves(self, worker: Worker) -> str:
-        """The queues it serves."""
-        return ", ".join(worker.queues) or "all"
+    @method_decorator(require_safe)
+    def one(self, request: HttpRequest, key: str) -> HttpResponse:
+        """Show one queue, with the oldest jobs that wait in it."""
+        rights = self.rights(request, Queue)
+        row = self._queue(number_in(key))
+        seen = detail(get_settings().DATABASE, clock.now(), row.name)
+        if seen is None:
+            raise Http404
+        values = {**QueueRegions(self, rights).one(seen), "parents": self._parents()}
+        template = "admin/django_jobs/queue/one.html"
+        return self.show(request, template, values, title=row.name)
 
-    @admin.display(description="jobs at once")
-    def room(self, worker: Worker) -> str:
-        """Processes and threads."""
-        return f"{worker.processes} × {worker.threads}"
+    @method_decorator(require_safe)
+    def ask(self, request: HttpRequest, key: int) -> HttpResponse:
+        """Ask whether all that waits in a queue is to be cancelled, and say how much that is."""
+        rights = self.rights(request, Queue)
+        if not rights.may_operate(Job):
+            raise PermissionDenied
+        row, now = self._queue(key), clock.now()
+        regions = QueueRegions(self, rights)
+        page = self.address("admin:django_jobs_queue_change", row.pk)
+        number = waiting(get_settings().DATABASE, row)
+        values = {
+            "queue": row.name,
+            "number": str(number),
+            "any": number.number > 0,
+            "most": AT_ONCE if number.number > AT_ONCE else 0,
+            "asked_at": now,
+            "page": page,
+            "button": regions.button(
+                "cancel-waiting", _("Cancel them"), page, queue=row.name, seen=now.isoformat()
+            ),
+            "parents": [*self._parents(), (row.name, page)],
+        }
+        template = "admin/django_jobs/queue/cancel.html"
+        return self.show(request, template, values, title=_("Cancel all waiting jobs"))
 
-    @admin.display(description="started")
-    def up(self, worker: Worker) -> str:
-        """When it started."""
-        return ago(worker.started_at, clock.now())
+    def _queue(self, key: int | None) -> Queue:
+        row = Queue.objects.using(get_settings().DATABASE).filter(pk=key or 0).first()
+        if row is None:
+            raise Http404
+        return row
+
+    def _parents(self) -> list[tuple[str, str]]:
+        return [(_("Jobs"), self.home), (_("Queues"), self.address(LIST))]
+
+
+def look_at(alias: str, now: datetime) -> QueueReport | None:
+    """Return the queues, `None` when that takes too long."""
+    return within_limit(alias, lambda: report(alias, now))

@@ -1,10 +1,12 @@
-"""How the dashboard keeps fresh while somebody looks: one overview for all who do, via htmx.
+"""How our screens keep fresh while somebody looks: one look for all who do, via htmx.
 
 Without htmx, or without JavaScript, the page is the same and has a link that loads it anew.
 """
 
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import django_htmx
 from django.apps import apps
@@ -18,33 +20,44 @@ from django_jobs.overview import Overview, look
 SHARED = 2
 """So many seconds one overview serves all who look."""
 
-KEY = "django_jobs.overview.{alias}"
+KEY = "django_jobs.{name}.{alias}"
+OVERVIEW, ERRORS, QUEUES, WORKERS = SHOWN = ("overview", "errors", "queues", "workers")
+"""What is shared, by name."""
+
+Seen = TypeVar("Seen")
 SCRIPTS = ("htmx-2.min.js", "htmx.min.js")
 """What older and newer releases of django-htmx call version 2 of htmx."""
 
 
-def shared_overview() -> Overview:
-    """Return an overview that is two seconds old at most; many who look cost one."""
+def shared(name: str, read: Callable[[str, datetime], Seen]) -> Seen:
+    """Return what `read` finds, two seconds old at most; many who look cost one look."""
     alias = get_settings().DATABASE
-    key = KEY.format(alias=alias)
-    found: Any = cache.get_or_set(key, lambda: look(alias, clock.now()), SHARED)
-    return cast("Overview", found)
+    key = KEY.format(name=name, alias=alias)
+    found: Any = cache.get_or_set(key, lambda: read(alias, clock.now()), SHARED)
+    return cast("Seen", found)
 
 
-def forget_overview() -> None:
-    """See to it that the next overview shows what has just been done."""
-    cache.delete(KEY.format(alias=get_settings().DATABASE))
+def shared_overview() -> Overview:
+    """Return an overview that is two seconds old at most."""
+    return shared(OVERVIEW, look)
 
 
-def live(url: str, at_most: float | None = None) -> dict[str, Any] | None:
+def forget_shared() -> None:
+    """See to it that whoever looks next sees what has just been done."""
+    alias = get_settings().DATABASE
+    cache.delete_many([KEY.format(name=name, alias=alias) for name in SHOWN])
+
+
+def live(url: str, *, pace: float = 1, at_most: float | None = None) -> dict[str, Any] | None:
     """Return what the page needs to keep fresh from `url`; `None` where it cannot, or may not.
 
-    `at_most`: so many seconds between two times, where the setting says more.
+    `pace`: how much slower than the dashboard it may be. `at_most`: so many seconds between two
+    times, where the setting says more.
     """
     interval, script = get_settings().ADMIN_REFRESH, _script()
     if not interval or script is None:
         return None
-    interval = min(interval, at_most or interval)
+    interval = min(interval * pace, at_most or interval * pace)
     return {"url": url, "interval": f"{interval:g}", "htmx": static(script)}
 
 

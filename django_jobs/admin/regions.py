@@ -15,15 +15,24 @@ from django.utils.translation import ngettext
 from django_jobs.admin.charts import about
 from django_jobs.admin.history_charts import recent_chart
 from django_jobs.admin.rights import Rights
+from django_jobs.admin.trends import bars
 from django_jobs.display import ago, duration
+from django_jobs.error_groups import ErrorGroup
 from django_jobs.models import Batch, BulkOperation, Event, Job, JobRun, Queue, Schedule, Worker
-from django_jobs.overview import Amount, ErrorGroup, Overview, QueueState
+from django_jobs.overview import (
+    ERRORS,
+    NUMBERS,
+    RUNNING,
+    WORKERS,
+    Amount,
+    Overview,
+    QueueState,
+)
 from django_jobs.schedules import portrait
 from django_jobs.states import State
 from django_jobs.verdict import Fix, Level, Operation, Problem, Verdict
 
 MARKS = {Level.OK: "✓", Level.WARNING: "!", Level.BAD: "✕"}
-BARS = "▁▂▃▄▅▆▇█"
 SHOWN_SCHEDULES = 5
 WHOLE = 10
 """From so many jobs a minute on no fraction is shown."""
@@ -51,6 +60,7 @@ class Regions:
             "history": self._address("history"),
             "groups": [self._group(group) for group in seen.groups],
             "failed": str(seen.failed),
+            "errors_url": self._address("failed"),
             "considered": f"{seen.failed.number:,}" if seen.failed.capped else "",
             "newest": list(self._newest()),
             "queues": [self._queue(queue) for queue in seen.queues],
@@ -65,6 +75,7 @@ class Regions:
             },
             "now": seen.now,
             "is_new": seen.is_new,
+            "slow": dict.fromkeys(seen.slow, True),
         }
 
     def _verdict(self) -> Values:
@@ -72,7 +83,9 @@ class Regions:
         alive = len(self._seen.alive)
         workers = ngettext("%(number)d worker alive", "%(number)d workers alive", alive)
         running = ngettext("%(number)d job running", "%(number)d jobs running", self._seen.running)
-        facts = [workers % {"number": alive}, running % {"number": self._seen.running}]
+        slow = self._seen.slow
+        facts = [] if WORKERS in slow else [workers % {"number": alive}]
+        facts += [] if RUNNING in slow else [running % {"number": self._seen.running}]
         facts += self._speed()
         return {
             "level": level.value,
@@ -153,21 +166,21 @@ class Regions:
 
     def _counts(self) -> Iterator[Values]:
         seen = self._seen
-        numbers: tuple[tuple[str, Amount, State], ...] = (
-            (_("ready"), seen.ready, State.READY),
-            (_("running"), Amount(seen.running), State.RUNNING),
-            (_("retrying"), seen.retrying, State.SCHEDULED),
-            (_("scheduled"), seen.scheduled, State.SCHEDULED),
-            (_("waiting"), seen.waiting, State.WAITING),
-            (_("failed"), seen.failed, State.FAILED),
+        numbers: tuple[tuple[str, Amount, State, str], ...] = (
+            (_("ready"), seen.ready, State.READY, NUMBERS),
+            (_("running"), Amount(seen.running), State.RUNNING, RUNNING),
+            (_("retrying"), seen.retrying, State.SCHEDULED, NUMBERS),
+            (_("scheduled"), seen.scheduled, State.SCHEDULED, NUMBERS),
+            (_("waiting"), seen.waiting, State.WAITING, NUMBERS),
+            (_("failed"), seen.failed, State.FAILED, ERRORS),
         )
-        for label, amount, state in numbers:
+        for label, amount, state, part in numbers:
             url = self._list("job", state__exact=state)
-            yield {"label": label, "number": str(amount), "url": url}
+            number = "?" if part in seen.slow else str(amount)
+            yield {"label": label, "number": number, "url": url}
 
     def _group(self, group: ErrorGroup) -> Values:
         newest = group.newest
-        most = max(*group.trend, 1)
         return {
             "error": newest.error or _("without an error on record"),
             "job": newest.name,
@@ -175,10 +188,11 @@ class Regions:
             "recent": f"{group.recent:,}",
             "first": ago(group.first, self._seen.now),
             "last": ago(newest.finished_at, self._seen.now),
-            "trend": "".join(BARS[-(-number * 7 // most)] for number in group.trend),
+            "trend": bars(group.trend),
             "trend_text": ", ".join(str(number) for number in group.trend),
             "url": self._change("job", newest.job_id),
             "newest": newest.job_id,
+            "muted": group.muted is not None,
             "buttons": list(self._retries(group.fingerprint, group.count, newest.job_id)),
         }
 
@@ -203,8 +217,9 @@ class Regions:
             "oldest": duration(round((now - queue.oldest).total_seconds()))
             if queue.oldest
             else "–",
-            "workers": queue.workers,
-            "lonely": bool(queue.waiting.number and not queue.workers and not queue.paused),
+            "workers": "?" if WORKERS in self._seen.slow else queue.workers,
+            "lonely": bool(queue.waiting.number and not queue.workers and not queue.paused)
+            and WORKERS not in self._seen.slow,
             "paused": queue.paused,
             "by": row.paused_by,
             "reason": row.paused_reason,
@@ -219,8 +234,9 @@ class Regions:
             yield {
                 "name": worker.name,
                 "alive": worker.is_alive,
+                "wish": worker.wish,
                 "queues": ", ".join(worker.queues) or _("all"),
-                "held": self._seen.held.get(worker.name, 0),
+                "held": "?" if RUNNING in self._seen.slow else self._seen.held.get(worker.name, 0),
                 "beat": ago(worker.beat_at, self._seen.now),
             }
 

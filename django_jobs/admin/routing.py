@@ -18,10 +18,12 @@ from django_jobs.admin.batches import BatchAdmin
 from django_jobs.admin.bulk_operations import BulkOperationAdmin
 from django_jobs.admin.dashboard import Dashboard
 from django_jobs.admin.events import EventAdmin
+from django_jobs.admin.failed import FailedScreen
 from django_jobs.admin.history import History
 from django_jobs.admin.jobs import JobAdmin, JobRunAdmin
-from django_jobs.admin.queues import QueueAdmin, WorkerAdmin
+from django_jobs.admin.queues import QueueAdmin
 from django_jobs.admin.schedules import ScheduleAdmin
+from django_jobs.admin.workers import WorkerAdmin
 from django_jobs.conf import get_settings
 from django_jobs.models import Batch, BulkOperation, Event, Job, JobRun, Queue, Schedule, Worker
 
@@ -111,6 +113,9 @@ def _pages(site: Any, prefix: str) -> Iterator[Pattern]:
     )
     yield path(f"{prefix}/live/", dashboard.live, name="django_jobs_live")
     yield path(f"{prefix}/health.json", dashboard.health, name="django_jobs_health")
+    failed = FailedScreen(site)
+    yield path(f"{prefix}/failed/", site.admin_view(failed.page), name="django_jobs_failed")
+    yield path(f"{prefix}/failed/live/", failed.live, name="django_jobs_failed_live")
     yield path(f"{prefix}/do/<str:verb>/", site.admin_view(dashboard.act), name="django_jobs_act")
     yield from _history(site, prefix)
 

@@ -50,8 +50,9 @@ class Screen:
         *,
         title: str,
         refresh: str = "",
+        pace: float = 1,
     ) -> TemplateResponse:
-        """Return a page; `refresh`: the address that gives its regions anew."""
+        """Return a page; `refresh`: the address that gives its regions anew, at that pace."""
         request.current_app = self.site.name
         context = {
             **self.site.each_context(request),
@@ -60,7 +61,7 @@ class Screen:
             "frame": FRAME,
             "app_label": LABEL,
             "now": clock.now(),
-            "live": live(refresh) if refresh else None,
+            "live": live(refresh, pace=pace) if refresh else None,
             **values,
         }
         return TemplateResponse(request, template, context)
@@ -76,6 +77,11 @@ class Screen:
         """Send the whole page to the login, and from there to the address `page`."""
         target = f"{self.address('admin:login')}?{urlencode({'next': page})}"
         return HttpResponse(status=204, headers={"HX-Redirect": target})
+
+    @property
+    def home(self) -> str:
+        """The address of the dashboard."""
+        return self.address("admin:app_list", app_label=LABEL)
 
     def address(self, name: str, *args: Any, **kwargs: Any) -> str:
         """Return the address of a view of this site, such as `admin:django_jobs_job_changelist`."""

@@ -8,13 +8,13 @@ job is a named tuple: a frozen dataclass takes five times as long.
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_jobs.engines.batches import BatchVerbs
@@ -25,6 +25,7 @@ from django_jobs.engines.hearing import Listener
 from django_jobs.engines.schedules import ScheduleVerbs
 from django_jobs.engines.steps import StepVerbs
 from django_jobs.engines.tallies import TallyVerbs
+from django_jobs.engines.workers import WorkerVerbs
 from django_jobs.states import Later, RunOutcome, State, Transition
 
 
@@ -155,17 +156,6 @@ class Pruned:
     last_id: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerCard:
-    """What a worker tells people about itself with every beat."""
-
-    name: str
-    queues: tuple[str, ...] = ()
-    processes: int = 1
-    threads: int = 0
-    version: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Report:
     """Progress and new log lines of a running job. `done=None`: the progress is unchanged."""
@@ -177,11 +167,23 @@ class Report:
     lines: tuple[tuple[datetime, str], ...] = field(default=())
 
 
-class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs, CallVerbs, TallyVerbs, BulkVerbs):
+class Engine(
+    ScheduleVerbs,
+    StepVerbs,
+    EventVerbs,
+    BatchVerbs,
+    CallVerbs,
+    TallyVerbs,
+    BulkVerbs,
+    WorkerVerbs,
+):
     """All database work of the package, for one kind of database, on one connection."""
 
     STOP_ASKED = "!stop"
     """What `notify` says instead of a queue's name when running jobs were asked to stop."""
+
+    WISHES = "!wishes"
+    """What `notify` says when somebody wants something of a worker: all give a sign of life."""
 
     EVENTS = "!events"
     """What `notify` and `promote` say when there are events to be handed out."""
@@ -219,6 +221,19 @@ class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs, CallVerbs, TallyV
         """Open a transaction; inside the caller's a savepoint: if it fails, the caller may go on."""
         inside = self.connection.in_atomic_block
         return transaction.atomic(using=self.connection.alias) if inside else self.transaction()
+
+    def hasty(self, seconds: float) -> AbstractContextManager[None]:
+        """Open a transaction in which no statement takes longer; the default knows no limit.
+
+        Inside the caller's transaction there is none either: to break a limit would break that.
+        """
+        del seconds
+        return nullcontext()
+
+    def is_too_slow(self, error: DatabaseError) -> bool:
+        """Say whether a statement was ended by that limit."""
+        del error
+        return False
 
     @abstractmethod
     def insert(self, jobs: Sequence[NewJob], now: datetime | None = None) -> list[Inserted]:
@@ -369,18 +384,6 @@ class Engine(ScheduleVerbs, StepVerbs, EventVerbs, BatchVerbs, CallVerbs, TallyV
     @abstractmethod
     def see_queues(self, names: Collection[str]) -> None:
         """Make sure that a Queue row exists for each of `names`."""
-
-    @abstractmethod
-    def beat(self, card: WorkerCard, now: datetime | None = None) -> None:
-        """Write a worker's sign of life; the first one notes its version, if that is new."""
-
-    @abstractmethod
-    def leave(self, worker: str) -> None:
-        """Forget a worker that has stopped in good order."""
-
-    @abstractmethod
-    def forget_workers(self, before: datetime) -> int:
-        """Forget the workers that gave no sign of life since `before`; return how many."""
 
     def notify(self, queues: Collection[str]) -> None:
         """Tell listening workers that these queues have work. The default tells nobody."""

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('django_jobs', '0005_batches'),
+        ('django_jobs', '0006_tallies'),
     ]
 
     operations = [

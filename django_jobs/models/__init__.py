@@ -9,6 +9,7 @@ from django_jobs.models.bulk import BulkOperation
 from django_jobs.models.events import Event, EventKey, Wait
 from django_jobs.models.fields import IdListField
 from django_jobs.models.jobs import Job, JobLog, JobProgress, JobRun
+from django_jobs.models.muting import MutedError
 from django_jobs.models.schedules import Schedule, Tick
 from django_jobs.models.steps import JobStep
 from django_jobs.models.tallies import Release, Tally
@@ -28,6 +29,7 @@ __all__ = [
     "JobProgress",
     "JobRun",
     "JobStep",
+    "MutedError",
     "Queue",
     "Release",
     "Schedule",

@@ -3,6 +3,7 @@
 from django.db import models
 
 from django_jobs.models.fields import IdListField
+from django_jobs.states import Wish, as_choices
 
 
 class Claim(models.Model):
@@ -32,6 +33,9 @@ class Queue(models.Model):
     paused_until = models.DateTimeField(
         null=True, blank=True, help_text="When it resumes by itself."
     )
+    latency_limit = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Seconds a ready job may wait in it; empty: 60."
+    )
 
     class Meta:
         db_table = "django_jobs_queue"
@@ -52,6 +56,23 @@ class Worker(models.Model):
     version = models.CharField(max_length=64, default="", help_text="Code version it runs.")
     started_at = models.DateTimeField(help_text="When it started.")
     beat_at = models.DateTimeField(help_text="Its newest sign of life.")
+    boot = models.CharField(
+        max_length=128,
+        default="",
+        db_default="",
+        help_text="What the processes of one start share.",
+    )
+    wish = models.CharField(
+        max_length=5,
+        choices=as_choices(Wish),
+        default=Wish.NONE,
+        db_default=Wish.NONE.value,
+        help_text="What somebody wants of it; it reads that at its next sign of life.",
+    )
+    wished_at = models.DateTimeField(null=True, help_text="Since when somebody wants it.")
+    wished_by = models.CharField(
+        max_length=150, default="", db_default="", help_text="Who wants it."
+    )
 
     class Meta:
         db_table = "django_jobs_worker"

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.context import Ask
-from django_jobs.engines.base import Engine, Report, WorkerCard
+from django_jobs.engines.base import Engine, Report
 from django_jobs.services import Service
 from django_jobs.worker.holdings import Holdings
 from django_jobs.worker.links import Link, Unreachable
+from django_jobs.worker.orders import SignOfLife
 
 logger = logging.getLogger("django_jobs")
 
@@ -35,7 +36,7 @@ class Housekeeper:
         self,
         link: Link,
         holdings: Holdings,
-        card: WorkerCard | None,
+        sign: SignOfLife | None,
         services: list[Service],
         *,
         on_ready: Callable[[], None],
@@ -43,7 +44,7 @@ class Housekeeper:
     ) -> None:
         self._link = link
         self._holdings = holdings
-        self._card = card
+        self._sign = sign
         self._services = services
         self._on_ready = on_ready
         self._every_tick = every_tick
@@ -85,6 +86,11 @@ class Housekeeper:
     def hurry(self) -> None:
         """Extend at once: somebody was asked to stop."""
         self._extend_at = 0.0
+        self._wake.set()
+
+    def beat_soon(self) -> None:
+        """Give a sign of life at once: somebody wants something of a worker."""
+        self._beat_at = 0.0
         self._wake.set()
 
     def _work(self) -> None:
@@ -155,10 +161,10 @@ class Housekeeper:
             raise
 
     def _beat(self) -> None:
-        card, now = self._card, clock.monotonic()
-        if card is None or now < self._beat_at:
+        sign, now = self._sign, clock.monotonic()
+        if sign is None or now < self._beat_at:
             return
-        self._link.ask(lambda engine: engine.beat(card, clock.now_or_none()))
+        self._link.ask(sign.give)
         self._beat_at = now + BEAT_INTERVAL * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
 
     def _attend(self, service: Service) -> None:
@@ -197,10 +203,10 @@ class Housekeeper:
             held.context.tell(Ask.LOST)
 
     def _leave(self) -> None:
-        card = self._card
+        sign = self._sign
         try:
             self._run_errands()
-            if card is not None:
-                self._link.ask(lambda engine: engine.leave(card.name))
+            if sign is not None:
+                self._link.ask(lambda engine: engine.leave(sign.name))
         except Unreachable:
             logger.debug("Could not say good-bye; the worker's row will show that it is silent.")

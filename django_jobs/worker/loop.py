@@ -59,7 +59,7 @@ class Coordinator:
         self.arrivals = Arrivals()
         self.rhythm = Rhythm(get_settings().POLL_INTERVAL)
         self._aside = Rhythm(get_settings().POLL_INTERVAL)
-        self.stopping = False
+        self.resting = False
         self._options = options
         self._link = link
         self._holdings = holdings
@@ -133,9 +133,9 @@ class Coordinator:
 
     def hand_back(self) -> int:
         """Take back what has not started, to be released with the next turn; return how many."""
-        now = clock.monotonic()
         taken = [*self._threads.take_back(), *self._loop.take_back()]
-        self._pending.released += [Ended(held, None, now) for held in taken]
+        self._pending.released += [Ended(held, None, clock.monotonic()) for held in taken]
+        self._claimed_count -= len(taken)
         return len(taken)
 
     def abandon(self, seconds: float) -> tuple[int, int]:
@@ -181,7 +181,7 @@ class Coordinator:
     @property
     def _patience(self) -> float:
         wish = self._wish
-        if self.stopping or not wish.room:
+        if self.resting or not wish.room:
             return 0.5
         return min(self._rhythm_of(wish.kind).wait, 0.5)
 
@@ -196,7 +196,7 @@ class Coordinator:
         """Let others have what would wait here behind long jobs."""
         in_threads = len(self._holdings) - self._in_loop
         if not self._pending.ended and self._appetite.is_stuck(in_threads, self._in_loop):
-            self._claimed_count -= self.hand_back()
+            self.hand_back()
             self.drained = False
 
     @property
@@ -213,7 +213,7 @@ class Coordinator:
         wish = self._wish
         # What has ended makes room for any kind with this very exchange.
         waits = wish.kind is not Kind.ANY and bool(self._pending.ended)
-        if self.stopping or waits or not self._rhythm_of(wish.kind).due:
+        if self.resting or waits or not self._rhythm_of(wish.kind).due:
             return Look(0)
         return wish
 

@@ -27,6 +27,11 @@ class WorkerOptions:
         """The queues to claim from, `None` for all."""
         return self.queues or None
 
+    @property
+    def boot(self) -> str:
+        """What the names of all processes of this start have in common, and of no other."""
+        return f"{self.host[:80]}-{self.token}"
+
     def worker_name(self, pid: int | None = None) -> str:
         """Return a name that no other boot of any process has: host, process, random token."""
         return f"{self.host[:80]}:{pid or os.getpid()}-{self.token}"

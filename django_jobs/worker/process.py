@@ -16,8 +16,10 @@ from django_jobs.announcements import hearing
 from django_jobs.conf import get_settings
 from django_jobs.context import Ask
 from django_jobs.engines import engine_class
-from django_jobs.engines.base import Engine, WorkerCard
+from django_jobs.engines.base import Engine
+from django_jobs.engines.workers import WorkerCard
 from django_jobs.services import BulkWorker, Relayer, Service, all_services
+from django_jobs.states import Wish
 from django_jobs.worker.console import on_terminal
 from django_jobs.worker.exits import CLEAN, CRASHED, FORCED
 from django_jobs.worker.holdings import Holdings
@@ -28,6 +30,7 @@ from django_jobs.worker.links import Link
 from django_jobs.worker.listening import Ear
 from django_jobs.worker.loop import Coordinator
 from django_jobs.worker.options import WorkerOptions
+from django_jobs.worker.orders import Orders, SignOfLife
 from django_jobs.worker.outages import Outage
 from django_jobs.worker.pools import Board
 from django_jobs.worker.tallying import Tallier
@@ -36,6 +39,11 @@ logger = logging.getLogger("django_jobs")
 
 LAST_CALL = 5.0
 LAST_WORDS = 3.0
+ORDERS = {
+    Wish.NONE: "%s claims jobs again, as somebody wants.",
+    Wish.QUIET: "%s claims no more jobs until somebody wants it to.",
+    Wish.STOP: "%s claims no more jobs and exits when its running ones have ended.",
+}
 
 
 class WorkerProcess:
@@ -46,6 +54,7 @@ class WorkerProcess:
         options: WorkerOptions,
         *,
         cells: MutableSequence[int] | None = None,
+        orders: Orders | None = None,
         alone: bool = True,
         orphaned: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -54,6 +63,8 @@ class WorkerProcess:
         self.name = options.worker_name()
         self._alone = alone
         self._orphaned = orphaned
+        self._orders = orders or Orders()
+        self._obeyed = Wish.NONE
         self._stop_count = 0
         self._looked = False
         slots = options.threads + options.async_slots
@@ -72,7 +83,7 @@ class WorkerProcess:
         self._housekeeper = Housekeeper(
             Link(f"django_jobs {self.name} housekeeper", self._outage),
             self._holdings,
-            self._card(),
+            SignOfLife(self._card(), self._orders),
             self._services(cells),
             on_ready=self._wake,
             every_tick=self._look_around,
@@ -114,17 +125,29 @@ class WorkerProcess:
         breather = engine_class(connections[get_settings().DATABASE]).breather
         while not self._stop_count and not self._is_done():
             self._raise_crash()
+            self._obey()
             coordinator.turn()
             coordinator.breathe(breather)
             if not self._stop_count and not self._is_done():
                 coordinator.wait()
+
+    def _obey(self) -> None:
+        """Claim nothing, or again, as somebody wants; others get what has not started."""
+        wish = self._orders.wish
+        if wish is self._obeyed:
+            return
+        self._obeyed = wish
+        self._coordinator.resting = wish is not Wish.NONE
+        if self._coordinator.resting:
+            self._coordinator.hand_back()
+        logger.info(ORDERS[wish], self.name)
 
     def _is_done(self) -> bool:
         coordinator = self._coordinator
         if not coordinator.idle:
             self._looked = False
             return False
-        if coordinator.exhausted:
+        if coordinator.exhausted or self._obeyed is Wish.STOP:
             return True
         return self.options.burst and coordinator.drained and self._nothing_is_left()
 
@@ -142,7 +165,7 @@ class WorkerProcess:
     def _shut_down(self) -> int:
         """Go through the phases of a stop; return the exit code."""
         coordinator = self._coordinator
-        coordinator.stopping = True
+        coordinator.resting = True
         self._ear.stop()
         self._housekeeper.stop_services()
         coordinator.hand_back()
@@ -200,6 +223,8 @@ class WorkerProcess:
     def _heard(self, queues: set[str]) -> None:
         if Engine.STOP_ASKED in queues:
             self._housekeeper.hurry()
+        if Engine.WISHES in queues:
+            self._housekeeper.beat_soon()
         for word in queues & {Engine.EVENTS, Engine.BULK, Engine.WRITTEN}:
             self._housekeeper.hear(word)
         served = self.options.queues
@@ -220,6 +245,7 @@ class WorkerProcess:
     def _card(self) -> WorkerCard:
         return WorkerCard(
             name=self.name,
+            boot=self.options.boot,
             queues=self.options.queues,
             threads=self.options.threads,
             version=os.environ.get("DJANGO_JOBS_VERSION", __version__)[:64],

@@ -21,7 +21,7 @@ from django_jobs.engines.base import Engine, Hold
 from django_jobs.models import Claim
 from django_jobs.services import all_services
 from django_jobs.services.rescuer import report
-from django_jobs.states import State
+from django_jobs.states import State, Wish
 from django_jobs.worker.child import run_child
 from django_jobs.worker.console import on_terminal
 from django_jobs.worker.exits import CLEAN, CRASHED, FORCED, HURRY, IN_ORDER, STOPS
@@ -30,6 +30,7 @@ from django_jobs.worker.housekeeper import Housekeeper
 from django_jobs.worker.idling import Idling
 from django_jobs.worker.links import Link
 from django_jobs.worker.options import WorkerOptions
+from django_jobs.worker.orders import Orders
 from django_jobs.worker.outages import Outage
 from django_jobs.worker.pools import Board
 from django_jobs.worker.process import LAST_CALL
@@ -66,6 +67,8 @@ class Supervisor:
         self._stop_count = 0
         self._stop_at: float | None = None
         self._exit_code = CLEAN
+        self._order = RawArray("b", 1)
+        self._orders = Orders(self._order)
         self._poke_read, self._poke_write = os.pipe()
         os.set_blocking(self._poke_write, False)
         slots = options.threads + options.async_slots
@@ -110,7 +113,9 @@ class Supervisor:
 
     def _start_due(self) -> None:
         for child in self._children:
-            if child.process is None and not child.done and clock.monotonic() >= child.start_at:
+            if child.process is None and self._ends:
+                child.done = True
+            elif child.process is None and not child.done and clock.monotonic() >= child.start_at:
                 self._start(child)
 
     def _start(self, child: Child) -> None:
@@ -118,7 +123,7 @@ class Supervisor:
             child.cells[index] = 0
         child.process = self._context.Process(
             target=run_child,
-            args=(self.options, child.cells, os.getpid()),
+            args=(self.options, child.cells, self._order, os.getpid()),
             name=f"django_jobs-{child.number}",
         )
         # Its own first act would undo the blocking below.
@@ -168,7 +173,7 @@ class Supervisor:
         child.start_at = clock.monotonic() + min(
             RESTART_PAUSE * max(child.quick_deaths - 3, 0), 30.0
         )
-        child.done = self._stop_count > 0
+        child.done = self._ends
         if child.done:
             self._exit_code = max(self._exit_code, FORCED)
 
@@ -176,7 +181,12 @@ class Supervisor:
     def _may_end(self) -> bool:
         """Whether a child that ends in good order does so for good, not for a fresh one."""
         options = self.options
-        return self._stop_count > 0 or options.burst or options.max_jobs is not None
+        return self._ends or options.burst or options.max_jobs is not None
+
+    @property
+    def _ends(self) -> bool:
+        """Whether somebody wants all of us to end, by a signal or in the database."""
+        return self._stop_count > 0 or self._orders.wish is Wish.STOP
 
     def _pass_on_stop(self, count: int) -> None:
         self._stop_at = self._stop_at or clock.monotonic()

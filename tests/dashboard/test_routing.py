@@ -90,9 +90,9 @@ def test_djangos_usual_address_sends_on_to_ours(admin_client, old, new):
 
 def test_a_form_that_was_open_during_a_deploy_still_works(admin_client):
     queue = QueueFactory(name="default")
-    data = {"action": "pause_queues", "_selected_action": [queue.pk]}
-    response = admin_client.post("/admin/django_jobs/queue/", data, follow=True)
-    assert response.redirect_chain[0] == ("/admin/jobs/queue/", 307)
+    address = "/admin/django_jobs/do/pause/"
+    response = admin_client.post(address, {"queue": "default"}, follow=True)
+    assert response.redirect_chain[0] == ("/admin/jobs/do/pause/", 307)
     queue.refresh_from_db()
     assert queue.paused_at is not None
 

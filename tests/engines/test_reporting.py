@@ -2,8 +2,14 @@
 
 from datetime import timedelta
 
-from django_jobs.engines.base import Report, WorkerCard
+import pytest
+from django.db import connection
+
+from django_jobs.engines import engine_class
+from django_jobs.engines.base import Report
+from django_jobs.engines.workers import WorkerCard
 from django_jobs.models import JobLog, JobProgress, Queue, Worker
+from django_jobs.states import Wish
 from tests.engines.scenes import LATER, NOON
 
 
@@ -67,3 +73,30 @@ def test_workers_without_a_sign_of_life_are_forgotten(engine):
     assert engine.forget_workers(LATER) == 1
     assert Worker.objects.get().name == "two"
     assert engine.forget_workers(LATER) == 0
+
+
+@pytest.mark.parametrize("wish", list(Wish))
+def test_a_beat_brings_what_is_wanted_of_the_worker(engine, wish):
+    assert engine.beat(WorkerCard(name="one"), NOON) is Wish.NONE
+    Worker.objects.update(wish=wish)
+    assert engine.beat(WorkerCard(name="one"), LATER) is wish
+    assert engine.beat(WorkerCard(name="one", wish=Wish.STOP)) is wish
+    assert engine.beat(WorkerCard(name="two"), LATER) is Wish.NONE
+    row = Worker.objects.get(name="one")
+    assert (row.wish, row.beat_at > LATER - timedelta(days=3650)) == (wish, True)
+
+
+def test_a_first_beat_makes_a_row_that_says_what_is_obeyed_already(engine):
+    card = WorkerCard(name="one", boot="web-1-abc", wish=Wish.QUIET)
+    assert engine.beat(card, NOON) is Wish.QUIET
+    row = Worker.objects.get()
+    assert (row.boot, row.wish) == ("web-1-abc", "quiet")
+
+
+def test_a_native_beat_and_its_answer_are_one_statement(db, django_assert_num_queries):
+    native = engine_class(connection)(connection)
+    native.beat(WorkerCard(name="one"))
+    with django_assert_num_queries(1):
+        native.beat(WorkerCard(name="one"))
+    with django_assert_num_queries(1):
+        native.beat(WorkerCard(name="one"), LATER)

@@ -4,15 +4,17 @@ from datetime import timedelta
 
 import pytest
 
-from django_jobs import JobContext, clock, enqueue, job, operations
+from django_jobs import JobContext, clock, enqueue, job, operations, staffing
 from django_jobs.context import Ask
-from django_jobs.engines.base import WorkerCard
+from django_jobs.engines.workers import WorkerCard
 from django_jobs.models import Claim, Job, JobLog, JobProgress, Worker
 from django_jobs.services import Service
+from django_jobs.states import Wish
 from django_jobs.worker.execution import make_context
 from django_jobs.worker.holdings import Held, Holdings
 from django_jobs.worker.housekeeper import BEAT_INTERVAL, Housekeeper
 from django_jobs.worker.links import Link, Unreachable
+from django_jobs.worker.orders import Orders, SignOfLife
 from django_jobs.worker.outages import Outage
 from tests.jobs import add
 from tests.worker.making import until
@@ -27,10 +29,11 @@ class Home:
         self.holdings = Holdings(LEASE)
         self.link = Link("django_jobs test", Outage(LEASE))
         self.ready, self.ticks = [], []
+        self.orders = Orders()
         self.keeper = Housekeeper(
             self.link,
             self.holdings,
-            card,
+            SignOfLife(card, self.orders) if card else None,
             list(services),
             on_ready=lambda: self.ready.append(1),
             every_tick=lambda: self.ticks.append(1),
@@ -231,6 +234,34 @@ def test_a_worker_shows_that_it_lives_and_says_good_bye(home, frozen_clock):
     assert Worker.objects.get().beat_at > first.beat_at
     one.keeper._leave()
     assert Worker.objects.count() == 0
+
+
+def test_what_is_wanted_of_a_worker_is_heard_with_its_sign_of_life(home, frozen_clock):
+    one = home(card=WorkerCard(name="web-1:1"))
+    one.tick()
+    Worker.objects.update(wish=Wish.QUIET)
+    one.tick()
+    assert one.orders.wish is Wish.NONE
+    one.keeper.beat_soon()
+    one.tick()
+    assert one.orders.wish is Wish.QUIET
+    Worker.objects.update(wish=Wish.NONE)
+    frozen_clock.advance(timedelta(seconds=BEAT_INTERVAL * 1.2))
+    one.tick()
+    assert one.orders.wish is Wish.NONE
+
+
+def test_a_worker_whose_row_was_forgotten_still_obeys(home, frozen_clock):
+    one = home(card=WorkerCard(name="web-1:1"))
+    one.tick()
+    staffing.quiet("web-1:1")
+    one.keeper.beat_soon()
+    one.tick()
+    Worker.objects.all().delete()
+    one.keeper.beat_soon()
+    one.tick()
+    assert Worker.objects.get().wish == Wish.QUIET
+    assert one.orders.wish is Wish.QUIET
 
 
 def test_an_errand_is_repeated_until_it_is_done(home, frozen_clock):

@@ -26,7 +26,7 @@ def test_what_has_not_started_is_handed_back_at_no_cost(bench, gate, gated):
     enqueue_many(add, [(1,)] * 3)
     one.coordinator.rhythm.wake()
     one.drive(lambda: states().count("RUNNING") == 5)
-    one.coordinator.stopping = True
+    one.coordinator.resting = True
     one.coordinator.hand_back()
     one.coordinator.turn()
     assert states() == ["READY"] * 3 + ["RUNNING"] * 2
@@ -68,7 +68,7 @@ def test_a_locked_row_is_handed_back_later_although_its_claim_lives_on(
     assert waiting.refresh().status is State.RUNNING
     locked_rows.clear()
     frozen_clock.advance(timedelta(seconds=loop.BUSY_PAUSE))
-    one.coordinator.stopping = True
+    one.coordinator.resting = True
     one.coordinator.turn()
     assert waiting.refresh().status is State.READY
     assert JobRun.objects.count() == 0
@@ -83,7 +83,7 @@ def test_a_job_that_was_taken_away_before_its_start_is_not_kept(bench, gate, gat
     one.drive(lambda: len(one.log.events) == 2)
     operations.cancel([waiting.id], force=True)
     one.coordinator.hand_back()
-    one.coordinator.stopping = True
+    one.coordinator.resting = True
     one.coordinator.turn()
     assert len(one.holdings) == 2
 
@@ -91,7 +91,7 @@ def test_a_job_that_was_taken_away_before_its_start_is_not_kept(bench, gate, gat
 def test_nothing_is_claimed_while_stopping(bench):
     enqueue(add, 1)
     one = bench()
-    one.coordinator.stopping = True
+    one.coordinator.resting = True
     one.coordinator.turn()
     assert states() == ["READY"]
 
@@ -100,7 +100,7 @@ def test_abandoning_hands_running_jobs_back_and_refuses_their_late_end(bench, ga
     enqueue(gated)
     one = bench()
     one.drive(lambda: one.log.events)
-    one.coordinator.stopping = True
+    one.coordinator.resting = True
     assert one.coordinator.abandon(5) == (1, 0)
     row = Job.objects.get()
     assert (row.state, row.attempt, row.lost_count) == (State.READY, 0, 0)
@@ -121,7 +121,7 @@ def test_abandoning_writes_no_run_for_a_job_that_never_started(bench, gate, gate
     enqueue(add, 1)
     one.coordinator.rhythm.wake()
     one.drive(lambda: states().count("RUNNING") == 3)
-    one.coordinator.stopping = True
+    one.coordinator.resting = True
     one.coordinator.hand_back()
     assert one.coordinator.abandon(5) == (2, 0)
     assert states() == ["READY"] * 3
@@ -132,7 +132,7 @@ def test_abandoning_says_what_could_not_be_written(bench, gate, gated, monkeypat
     enqueue(gated)
     one = bench()
     one.drive(lambda: one.log.events)
-    one.coordinator.stopping = True
+    one.coordinator.resting = True
 
     def away(_question):
         raise loop.Unreachable
@@ -151,7 +151,7 @@ def test_an_interrupted_job_is_released_in_good_order(bench, gate, gated):
     one.drive(lambda: one.log.events)
     for item in one.holdings.helds():
         item.context.tell(Ask.SHUTDOWN)
-    one.coordinator.stopping = True
+    one.coordinator.resting = True
     gate.set()
     one.drive(lambda: one.coordinator.idle)
     row = Job.objects.get()

@@ -21,7 +21,7 @@ from django_jobs.admin.job import payload
 from django_jobs.admin.job.editing import arguments_form, changed_by
 from django_jobs.admin.job.regions import JobRegions, May
 from django_jobs.admin.job.verbs import OPERATE, VERBS, Told
-from django_jobs.admin.refreshing import forget_overview, live
+from django_jobs.admin.refreshing import forget_shared, live
 from django_jobs.admin.rights import Rights, may_see_payload
 from django_jobs.admin.screens import STOP, Screen
 from django_jobs.calls import CHANGEABLE
@@ -66,7 +66,7 @@ class JobPage(Screen):
         values = self._regions(request, seen).all(clock.now())
         address = self.address("admin:django_jobs_job_live", job_id)
         again = f"{address}?newest={values['newest_id']}"
-        fresh = None if seen.is_over else live(again, FAST)
+        fresh = None if seen.is_over else live(again, at_most=FAST)
         return self._show(request, "page", {**values, "live": fresh}, seen.job)
 
     @method_decorator(login_not_required)
@@ -189,7 +189,7 @@ class JobPage(Screen):
                 action_flag=CHANGE,
                 change_message=f"{told.log} through the admin",
             )
-            forget_overview()
+            forget_shared()
         level = messages.SUCCESS if told.log else messages.WARNING
         messages.add_message(request, level, told.text)
         return HttpResponseRedirect(self._home(told.job_id or job_id))

@@ -2,11 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
-from django_jobs.engines.base import Report, WorkerCard
+from django_jobs.engines.base import Report
 from django_jobs.engines.orm.tallying import Tallying
+from django_jobs.engines.workers import WorkerCard
 from django_jobs.models import JobLog, JobProgress, Queue, Worker
 from django_jobs.serializers import clean_text
+from django_jobs.states import Wish
 
 
 class Reporting(Tallying):
@@ -59,21 +62,21 @@ class Reporting(Tallying):
         if missing:
             queues.bulk_create(missing, ignore_conflicts=True)
 
-    def beat(self, card: WorkerCard, now: datetime | None = None) -> None:
+    def beat(self, card: WorkerCard, now: datetime | None = None) -> Wish:
         """Write a worker's sign of life; the first one makes its row."""
+        rows = self.all_of(Worker).filter(name=card.name)
+        if not rows.update(**_facts(card), beat_at=self.at(now)):
+            return self.first_beat(card, now)
+        found = rows.values_list("wish", flat=True).first()
+        return card.wish if found is None else Wish(found)
+
+    def first_beat(self, card: WorkerCard, now: datetime | None) -> Wish:
+        """Make the row of a worker that obeys what it has been told before."""
         at = self.at(now)
-        workers = Worker.objects.using(self.alias)
-        values = {
-            "queues": list(card.queues),
-            "processes": card.processes,
-            "threads": card.threads,
-            "version": card.version,
-            "beat_at": at,
-        }
-        if not workers.filter(name=card.name).update(**values):
-            row = Worker(name=card.name, started_at=at, **values)
-            workers.bulk_create([row], ignore_conflicts=True)
-            self.see_release(card.version, at)
+        row = Worker(name=card.name, started_at=at, beat_at=at, wish=card.wish, **_facts(card))
+        self.all_of(Worker).bulk_create([row], ignore_conflicts=True)
+        self.see_release(card.version, at)
+        return card.wish
 
     def leave(self, worker: str) -> None:
         """Forget a worker that has stopped in good order."""
@@ -82,3 +85,13 @@ class Reporting(Tallying):
     def forget_workers(self, before: datetime) -> int:
         """Forget the workers that gave no sign of life since `before`."""
         return Worker.objects.using(self.alias).filter(beat_at__lt=before).delete()[0]
+
+
+def _facts(card: WorkerCard) -> dict[str, Any]:
+    return {
+        "boot": card.boot,
+        "queues": list(card.queues),
+        "processes": card.processes,
+        "threads": card.threads,
+        "version": card.version,
+    }

@@ -20,6 +20,7 @@ from django_jobs.engines.base import (
     NewJob,
     Only,
 )
+from django_jobs.engines.beating import Beating
 from django_jobs.engines.endings import JobEnding, RunEnding, job_ending, run_ending
 from django_jobs.engines.lanes import LANES, Lane, in_turn
 from django_jobs.engines.orm.claiming import Candidate, chosen
@@ -35,7 +36,7 @@ from django_jobs.states import StepState
 PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
 
 
-class SQLiteEngine(Listening, Upserting):
+class SQLiteEngine(Listening, Beating, Upserting):
     """All verbs on SQLite (3.37 or newer)."""
 
     # Its lock is not fair: without a pause a web request waits for a third of a second.

@@ -18,6 +18,8 @@ from django_jobs.exceptions import JobError
 from django_jobs.explaining import reasons
 from django_jobs.management.arguments import instant, job_id, positive
 from django_jobs.management.events import EventCommands
+from django_jobs.management.groups import GroupCommands
+from django_jobs.management.repairs import RepairCommands
 from django_jobs.management.schedules import ScheduleCommands
 from django_jobs.management.tables import write_facts, write_table
 from django_jobs.models import Batch, BatchJob, Job, JobLog, JobProgress, JobRun, JobStep
@@ -30,7 +32,7 @@ MOST_PARENTS = 5
 """A job may be in several flows; so many parents are named."""
 
 
-class Command(ScheduleCommands, EventCommands):
+class Command(ScheduleCommands, EventCommands, RepairCommands, GroupCommands):
     """The command `jobs` with its subcommands."""
 
     help = "Look at jobs and schedules, and act on them."
@@ -63,6 +65,8 @@ class Command(ScheduleCommands, EventCommands):
         status.add_argument("--check", action="store_true", help="exit with 1 when it is bad")
         self.add_schedule_commands(commands)
         self.add_event_commands(commands)
+        self.add_repair_commands(commands)
+        self.add_group_commands(commands)
 
     def handle(self, *_args: Any, subcommand: str, **options: Any) -> None:
         """Run one subcommand; what goes wrong is told without a traceback."""

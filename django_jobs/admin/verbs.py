@@ -1,0 +1,23 @@
+"""All that our buttons do, by the word in their address, and whose permission each needs."""
+
+from django.utils.translation import gettext as _
+
+from django_jobs.admin import muting, pressing, queue_pressing, worker_pressing
+from django_jobs.admin.pressing import Given, Pressed, Verb
+from django_jobs.exceptions import JobError
+
+VERBS: dict[str, Verb] = {
+    **pressing.VERBS,
+    **muting.VERBS,
+    **worker_pressing.VERBS,
+    **queue_pressing.VERBS,
+}
+"""The model whose permission is asked for, and what is done."""
+
+
+def press(verb: str, given: Given, by: str) -> Pressed:
+    """Do what a button says; what cannot be done is told."""
+    try:
+        return VERBS[verb][1](given, by)
+    except JobError as problem:
+        return Pressed(f"{_('No change')}: {problem}")
