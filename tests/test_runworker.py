@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -271,6 +272,7 @@ def test_before_migrate_it_exits_with_its_reason(run, tmp_path):
     process = run("--no-wait", TEST_DATABASE_NAME=str(tmp_path / "empty.sqlite3"))
     text = output(process)
     assert process.returncode == 1
-    assert "Jobs tables are missing (5 migrations not applied: 0001_initial, 0002_sch" in text
+    missing = r"Jobs tables are missing \(\d+ migrations not applied: 0001_initial, 0002_sch"
+    assert re.search(missing, text)
     assert "Run: python manage.py migrate" in text
     assert "Waiting" not in text
