@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.checks import run_checks
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from django_jobs import checks, clock, job
@@ -131,6 +132,13 @@ def test_a_model_as_a_parameter_is_a_warning():
     message = found()["W006"]
     assert 'The parameter "user" of shop.greet has the type User, a model' in message.msg
     assert message.hint == "Pass user.pk and load the object in the job."
+
+
+def forget_newest_migration():
+    """Let the newest migration be missing, and return its name."""
+    ((_, newest),) = MigrationLoader(connection).graph.leaf_nodes("django_jobs")
+    MigrationRecorder(connection).record_unapplied("django_jobs", newest)
+    return newest
 
 
 @pytest.mark.django_db
