@@ -164,15 +164,13 @@ class TestTheDatabase:
             assert found(databases=["other"]) == {}
 
     def test_missing_migrations_are_named_with_the_command(self):
-        recorder = MigrationRecorder(connection)
-        newest = max(name for app, name in recorder.applied_migrations() if app == "django_jobs")
-        recorder.record_unapplied("django_jobs", newest)
+        newest = forget_newest_migration()
         message = self.messages()["W020"]
         assert newest in message.msg
         assert message.hint == "Run: python manage.py migrate --database default"
 
     def test_migrate_is_not_told_to_migrate(self, monkeypatch):
-        MigrationRecorder(connection).record_unapplied("django_jobs", "0010_about")
+        forget_newest_migration()
         monkeypatch.setattr("sys.argv", ["manage.py", "migrate"])
         assert self.messages() == {}
 
