@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import DatabaseError, connection
 
-from django_jobs.engines.base import WorkerCard
+from django_jobs.engines.workers import WorkerCard
 from django_jobs.models import Release, Tally
 from django_jobs.tallies import HOUR, Counted, Figures
 from tests.engines.scenes import LATER, NOON
