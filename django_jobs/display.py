@@ -1,9 +1,16 @@
-"""How jobs are shown to people: times in words, calls as they would be typed, secrets hidden."""
+"""How jobs are shown to people: times in words, calls as they would be typed, secrets hidden.
+
+What has words or separators is in the language that is active. The units of time are symbols,
+which are the same in all of them.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+
+from django.utils.formats import get_format
+from django.utils.translation import gettext as _
 
 from django_jobs import registry
 from django_jobs.masking import MASK, mask_text, mask_value
@@ -14,11 +21,17 @@ FINE = 10
 """Below this many seconds, hundredths are shown."""
 
 
+def grouped(count: int) -> str:
+    """Return a whole number with its thousands apart: `12,345`, in German `12.345`."""
+    return f"{count:,}".replace(",", str(get_format("THOUSAND_SEPARATOR")))
+
+
 def duration(span: timedelta | float) -> str:
     """Return a span of time in its two biggest units: `1 h 5 min`, `12 s`, `0.25 s`."""
     seconds = abs(span.total_seconds() if isinstance(span, timedelta) else span)
     if seconds < FINE:
-        return f"{seconds:.2f}".rstrip("0").rstrip(".") + " s"
+        text = f"{seconds:.2f}".rstrip("0").rstrip(".")
+        return text.replace(".", str(get_format("DECIMAL_SEPARATOR"))) + " s"
     left = round(seconds)
     for index, (size, unit) in enumerate(UNITS):
         if left >= size:
@@ -37,9 +50,9 @@ def ago(instant: datetime | None, now: datetime) -> str:
         return ""
     seconds = (now - instant).total_seconds()
     if abs(seconds) < 1:
-        return "just now"
-    text = duration(round(seconds))
-    return f"{text} ago" if seconds > 0 else f"in {text}"
+        return _("just now")
+    text = _("%(span)s ago") if seconds > 0 else _("in %(span)s")
+    return text % {"span": duration(round(seconds))}
 
 
 def masked_arguments(

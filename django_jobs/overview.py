@@ -13,6 +13,7 @@ from django.db.models import Case, Count, DateTimeField, F, Min, OuterRef, Q, Qu
 
 from django_jobs import recent, registry, summary
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.engines.bounded import BoundedCount, BoundedMin, beside
 from django_jobs.error_groups import (
     ErrorGroup,
@@ -66,7 +67,7 @@ class Amount(NamedTuple):
     capped: bool = False
 
     def __str__(self) -> str:
-        return f"{self.number:,}" + ("+" if self.capped else "")
+        return grouped(self.number) + ("+" if self.capped else "")
 
 
 @dataclass(frozen=True, slots=True)

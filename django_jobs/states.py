@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from django.utils.translation import gettext_lazy
+
 
 class State(StrEnum):
     """Where a job stands. Four of the names are Django's own (`django.tasks`)."""
@@ -229,5 +231,12 @@ def label(
 
 
 def as_choices(names: type[StrEnum]) -> list[tuple[str, Any]]:
-    """Return the members of `names` as the choices of a model field."""
-    return [(member.value, member.value.lower().replace("_", " ")) for member in names]
+    """Return the members of `names` as the choices of a model field, in words."""
+    return [
+        (member.value, gettext_lazy(word) if (word := spoken(member)) else "") for member in names
+    ]
+
+
+def spoken(name: StrEnum) -> str:
+    """Return a member of ours as plain words, which the catalogue of a language knows."""
+    return name.value.lower().replace("_", " ")

@@ -23,7 +23,7 @@ from django_jobs.admin.bulk import DONE, OPERATION, TITLES, may_do
 from django_jobs.admin.rights import Rights, may_see_payload
 from django_jobs.admin.screens import LABEL, STOP, Screen
 from django_jobs.conf import get_settings
-from django_jobs.display import ago, duration
+from django_jobs.display import ago, duration, grouped
 from django_jobs.models import BulkOperation, Job
 from django_jobs.searching.surveying import CAP
 from django_jobs.searching.terms import split
@@ -85,17 +85,17 @@ class OperationScreen(Screen):
             "word": state_word(row),
             "search": shown_search(row, request),
             "done_word": DONE.get(row.verb, row.verb),
-            "expected": f"{row.expected:,}" if counted else f"{CAP:,}+",
-            "handled": f"{row.handled:,}",
-            "done": f"{row.done:,}",
-            "asked": f"{row.asked:,}",
-            "refused": f"{row.refused:,}",
+            "expected": grouped(row.expected) if counted else f"{grouped(CAP)}+",
+            "handled": grouped(row.handled),
+            "done": grouped(row.done),
+            "asked": grouped(row.asked),
+            "refused": grouped(row.refused),
             "share": _share(row, counted=counted),
             "took": duration((end - row.started_at).total_seconds()) if row.started_at else "",
             "rate": _rate(row, end),
             "asked_ago": ago(row.created_at, now),
             "reasons": [
-                {"why": why, "count": f"{count:,}", "job": job_id, "url": self._job(job_id)}
+                {"why": why, "count": grouped(count), "job": job_id, "url": self._job(job_id)}
                 for why, (count, job_id) in sorted(row.reasons.items())
             ],
             "stop_url": self.address(f"admin:{LABEL}_bulkoperation_stop", row.pk)

@@ -8,6 +8,7 @@ from django_jobs import registry
 from django_jobs.admin.job_search import JobSearch
 from django_jobs.admin.state_marks import WORDS
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.models import Queue
 from django_jobs.searching.surveying import WINDOW, Survey
 from django_jobs.searching.terms import Term
@@ -82,7 +83,7 @@ def _note(search: JobSearch, survey: Survey) -> Values | None:
     if search.criteria.problems or survey.is_whole:
         return None
     text = _("Searched were the jobs #%(first)s to #%(last)s, %(number)s at a time.")
-    values = {"first": survey.low + 1, "last": survey.high, "number": f"{WINDOW:,}"}
+    values = {"first": survey.low + 1, "last": survey.high, "number": grouped(WINDOW)}
     older = search.query(to=survey.low) if survey.low else ""
     newest = search.query(to=None) if survey.high < survey.newest else ""
     return {"text": text % values, "older": older, "newest": newest}

@@ -32,7 +32,7 @@ from django_jobs.admin.job_search import OWN, JobSearch
 from django_jobs.admin.state_marks import state_mark
 from django_jobs.admin.telling import told
 from django_jobs.conf import get_settings
-from django_jobs.display import ago, duration
+from django_jobs.display import ago, duration, grouped
 from django_jobs.models import Job
 from django_jobs.operations import OperationResult
 from django_jobs.searching.surveying import Survey
@@ -94,7 +94,7 @@ class JobList(ChangeList):
             for word, amount in self.survey.counts.items()
             if chosen is None or word in chosen
         ]
-        number = f"{sum(amount.number for amount in amounts):,}"
+        number = grouped(sum(amount.number for amount in amounts))
         return number + ("+" if any(amount.capped for amount in amounts) else "")
 
     @property
@@ -258,14 +258,14 @@ class JobListAdmin(RecordAdmin):
         if len(ids) <= MOST_AT_ONCE:
             return ids
         text = _("At most %(most)s jobs at once; nothing was changed. Narrow the list.")
-        self.message_user(request, text % {"most": f"{MOST_AT_ONCE:,}"}, messages.ERROR)
+        self.message_user(request, text % {"most": grouped(MOST_AT_ONCE)}, messages.ERROR)
         return []
 
     def _tell(self, request: HttpRequest, result: OperationResult, done: str) -> None:
         changed = result.done | result.asked
         jobs = Job.objects.using(get_settings().DATABASE).filter(pk__in=changed)
         if changed:
-            self.record(request, jobs, f"{done} through the admin")
+            self.record(request, jobs, _("%(done)s through the admin") % {"done": done})
         for level, text in told(result, done):
             self.message_user(request, text, level)
 

@@ -15,12 +15,14 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from django_jobs import clock, schedules
 from django_jobs.admin.base import RecordAdmin
 from django_jobs.admin.schedule_forms import BackfillForm
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.exceptions import JobError
 from django_jobs.models import Schedule
 from django_jobs.schedules import history, portrait
@@ -160,37 +162,37 @@ class ScheduleActions(RecordAdmin):
             "form": form,
             "lacking": lacking,
             "span": [portrait.local(at, form.zone) for at in form.span] if lacking else [],
-            "most": f"{MOST_AT_ONCE:,}",
+            "most": grouped(MOST_AT_ONCE),
         }
         template = "admin/django_jobs/schedule/backfill.html"
         return TemplateResponse(request, template, context)
 
-    @admin.action(description="Pause", permissions=["operate"])
+    @admin.action(description=gettext_lazy("Pause"), permissions=["operate"])
     def pause_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Let them enqueue nothing."""
         self._do(request, queryset, "pause")
 
-    @admin.action(description="Resume", permissions=["operate"])
+    @admin.action(description=gettext_lazy("Resume"), permissions=["operate"])
     def resume_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Let them go on."""
         self._do(request, queryset, "resume")
 
-    @admin.action(description="Resume and catch up", permissions=["operate"])
+    @admin.action(description=gettext_lazy("Resume and catch up"), permissions=["operate"])
     def catch_up_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Let them go on, each with one job for its pause."""
         self._do(request, queryset, "catch-up")
 
-    @admin.action(description="Run now", permissions=["enqueue"])
+    @admin.action(description=gettext_lazy("Run now"), permissions=["enqueue"])
     def run_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Enqueue a job of each."""
         self._do(request, queryset, "run-now")
 
-    @admin.action(description="Reset to the code", permissions=["operate"])
+    @admin.action(description=gettext_lazy("Reset to the code"), permissions=["operate"])
     def reset_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Undo what was changed here."""
         self._do(request, queryset, "reset")
 
-    @admin.action(description="Backfill…", permissions=["enqueue"])
+    @admin.action(description=gettext_lazy("Backfill…"), permissions=["enqueue"])
     def backfill_schedule(
         self, request: HttpRequest, queryset: QuerySet[Schedule]
     ) -> HttpResponse | None:

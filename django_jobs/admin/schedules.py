@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy
 
 from django_jobs import clock, schedules
 from django_jobs.admin.rights import PAYLOAD
@@ -213,7 +214,7 @@ class ScheduleAdmin(ScheduleActions):
         for row in queryset:
             schedules.delete(row.name)
 
-    @admin.action(description="Delete selected schedules", permissions=["delete"])
+    @admin.action(description=gettext_lazy("Delete selected schedules"), permissions=["delete"])
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """Delete all of the selected schedules, or none and say why."""
         refused = [row.name for row in queryset if not _is_deletable(row)]
@@ -253,13 +254,13 @@ class ScheduleAdmin(ScheduleActions):
             context.update(self._truth(request, obj, now))
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    @admin.display(description="name", ordering="name")
+    @admin.display(description=gettext_lazy("name"), ordering="name")
     def title(self, schedule: Schedule) -> str:
         """The name, which may break at its dots: most are the whole name of a job."""
         parts = ((part,) for part in schedule.name.replace(".", ".\n").split("\n"))
         return format_html_join(mark_safe("<wbr>"), "{}", parts)
 
-    @admin.display(description="rule")
+    @admin.display(description=gettext_lazy("rule"))
     def rule(self, row: Schedule) -> str:
         """When it is due, in words and as it is written."""
         words = portrait.rule_words(row)
@@ -267,7 +268,7 @@ class ScheduleAdmin(ScheduleActions):
             return words
         return format_html("{}<br><code>{}</code> {}", words, row.cron, row.timezone)
 
-    @admin.display(description="next planned time", empty_value="–")
+    @admin.display(description=gettext_lazy("next planned time"), empty_value="–")
     def next_time(self, row: Schedule) -> str | None:
         """The next planned time in its zone, and how far it is."""
         if row.next_run_at is None:
@@ -275,7 +276,7 @@ class ScheduleAdmin(ScheduleActions):
         shown = portrait.local(row.next_run_at, portrait.zone_of(row))
         return format_html("{}<br>{}", shown, ago(row.next_run_at, clock.now()))
 
-    @admin.display(description="last outcome", empty_value="–")
+    @admin.display(description=gettext_lazy("last outcome"), empty_value="–")
     def last(self, row: Any) -> str | None:
         """What became of the newest planned time."""
         record: Record | None = row.newest
@@ -284,7 +285,7 @@ class ScheduleAdmin(ScheduleActions):
         late = f", {duration(record.late)} late" if record.late else ""
         return format_html("{}<br>{}{}", record.summary, ago(record.at, clock.now()), late)
 
-    @admin.display(description="state, source")
+    @admin.display(description=gettext_lazy("state, source"))
     def state(self, row: Schedule) -> str:
         """Where it stands and who or what stopped it; where it comes from."""
         standing = portrait.standing(row, clock.now())

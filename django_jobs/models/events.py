@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 
 class Event(models.Model):
@@ -43,14 +44,14 @@ class Event(models.Model):
     def summary(self) -> str:
         """What came of it, in words."""
         if self.problem:
-            return f"could not be handed out: {self.problem}"
+            return _("could not be handed out: %(problem)s") % {"problem": self.problem}
         if self.is_repeated:
-            return "its id had been seen: nothing"
-        done = [f"started {len(self.started)}"] if self.started else []
-        done += [f"woke or cancelled {self.woken}"] if self.woken else []
+            return _("its id had been seen: nothing")
+        done = [_("started %(number)d") % {"number": len(self.started)}] if self.started else []
+        done += [_("woke or cancelled %(number)d") % {"number": self.woken}] if self.woken else []
         if self.handed_out_at is None:
-            done.append("not handed out yet")
-        return ", ".join(done) or "nobody listened"
+            done.append(_("not handed out yet"))
+        return ", ".join(done) or _("nobody listened")
 
 
 class EventKey(models.Model):

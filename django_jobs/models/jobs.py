@@ -6,8 +6,9 @@ Every index of `Job` costs each job something; each one here has a measured reas
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext as _
 
-from django_jobs.states import FINAL, LIVE, RunOutcome, State, as_choices, label
+from django_jobs.states import FINAL, LIVE, RunOutcome, State, as_choices, label, spoken
 
 
 class Job(models.Model):
@@ -196,7 +197,11 @@ class JobRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"attempt {self.attempt} of job #{self.job_id}: {self.outcome}"
+        return _("attempt %(number)d of job #%(id)d: %(outcome)s") % {
+            "number": self.attempt,
+            "id": self.job_id,
+            "outcome": _(spoken(RunOutcome(self.outcome))),
+        }
 
 
 class JobProgress(models.Model):

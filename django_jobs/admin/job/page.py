@@ -187,7 +187,7 @@ class JobPage(Screen):
                 object_id=str(job_id),
                 object_repr=what[:200],
                 action_flag=CHANGE,
-                change_message=f"{told.log} through the admin",
+                change_message=_("%(done)s through the admin") % {"done": told.log},
             )
             forget_shared()
         level = messages.SUCCESS if told.log else messages.WARNING
