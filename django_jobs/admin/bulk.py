@@ -26,6 +26,7 @@ from django_jobs.admin.state_marks import state_mark
 from django_jobs.admin.telling import told
 from django_jobs.bulk import AT_ONCE, VERBS, Proposal
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.models import BulkOperation, Job
 from django_jobs.searching.surveying import CAP
 from django_jobs.searching.terms import split

@@ -33,6 +33,8 @@ class Migration(migrations.Migration):
                 ('reasons', models.JSONField(default=dict, help_text='Why, with how many jobs, and one of them.')),
             ],
             options={
+                'verbose_name': 'bulk operation',
+                'verbose_name_plural': 'bulk operations',
                 'db_table': 'django_jobs_bulk_operation',
                 'ordering': ['-id'],
                 'default_permissions': (),

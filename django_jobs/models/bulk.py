@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 
 class BulkOperation(models.Model):
@@ -30,6 +31,8 @@ class BulkOperation(models.Model):
 
     class Meta:
         db_table = "django_jobs_bulk_operation"
+        verbose_name = gettext_lazy("bulk operation")
+        verbose_name_plural = gettext_lazy("bulk operations")
         ordering = ["-id"]
         default_permissions = ()
         indexes = [
