@@ -3,6 +3,7 @@
 However many jobs there are, a few queries answer, and none of them reads further than a cap.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,19 @@ from django_jobs.summary import WorkerSummary
 
 MOST_STEPS = 10
 """So many waiting steps of one job are named."""
+
+WAITS = (
+    (r"its children", gettext_lazy("its children")),
+    (r"the job before it", gettext_lazy("the job before it")),
+    (r'step "(?P<what>.*)"', gettext_lazy('step "%(what)s"')),
+    (r"event (?P<what>.*)", gettext_lazy("event %(what)s")),
+    (r"a job of (?P<what>.*)", gettext_lazy("a job of %(what)s")),
+    (
+        r'another try of step "(?P<what>.*)", attempt (?P<number>\d+)',
+        gettext_lazy('another try of step "%(what)s", attempt %(number)s'),
+    ),
+)
+"""What workers write into a job that waits, and how that is said."""
 
 PENDING = (StepState.WAITING, StepState.SLEEPING)
 START_A_WORKER = gettext_lazy("Start one: python manage.py runworker")
@@ -101,7 +115,7 @@ def _waiting(job: Job, now: datetime, read: Iterable[JobStep] | None = None) -> 
     steps = list(_steps(job, now, read))
     yield from steps
     if not steps:
-        what = job.waiting_for or _("nothing on record")
+        what = _waits_for(job) or _("nothing on record")
         unnamed = Reason(_("It waits for %(what)s.") % {"what": what})
         yield _predecessor(job) or _children(job) or unnamed
     if job.run_at < NEVER:
@@ -321,8 +335,15 @@ def _last_error(job: Job, run: JobRun | None = None) -> str:
         "most": job.max_attempts,
     }
     if job.state == State.SCHEDULED and job.waiting_for:
-        attempt = _("It waits for %(what)s") % {"what": job.waiting_for}
+        attempt = _("It waits for %(what)s") % {"what": _waits_for(job)}
     return f"{attempt}: {run.error_type}: {run.error}." if run and run.error_type else f"{attempt}."
+
+
+def _waits_for(job: Job) -> str:
+    stored = job.waiting_for or ""
+    found = ((re.fullmatch(pattern, stored, re.DOTALL), words) for pattern, words in WAITS)
+    said = (str(words) % match.groupdict() for match, words in found if match)
+    return next(said, stored)
 
 
 def _workers(now: datetime) -> tuple[WorkerSummary, ...]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 
 class State(StrEnum):
@@ -228,6 +228,26 @@ def label(
     if state is State.SCHEDULED and (attempt > 0 or waits):
         return "retrying"
     return state.value.lower()
+
+
+SPOKEN = frozenset(
+    (
+        *(gettext_noop("scheduled"), gettext_noop("ready"), gettext_noop("running")),
+        *(gettext_noop("waiting"), gettext_noop("successful"), gettext_noop("failed")),
+        *(gettext_noop("cancelled"), gettext_noop("stopping"), gettext_noop("retrying")),
+        *(gettext_noop("retried"), gettext_noop("snoozed"), gettext_noop("suspended")),
+        *(gettext_noop("timed out"), gettext_noop("lost"), gettext_noop("released")),
+        *(gettext_noop("quiet"), gettext_noop("stop"), gettext_noop("done")),
+        *(gettext_noop("sleeping"), gettext_noop("fail"), gettext_noop("ignore")),
+        *(gettext_noop("continue"), gettext_noop("skip"), gettext_noop("one")),
+        *(gettext_noop("all"), gettext_noop("queue one"), gettext_noop("queue all")),
+        *(gettext_noop("cancel old"), gettext_noop("allow"), gettext_noop("on time")),
+        *(gettext_noop("caught up"), gettext_noop("skipped"), gettext_noop("missed")),
+        *(gettext_noop("backfilled"), gettext_noop("manual")),
+        *(gettext_noop("retry"), gettext_noop("cancel"), gettext_noop("delete")),
+    )
+)
+"""The words of our names, `label`'s among them, where those who collect texts find them."""
 
 
 def as_choices(names: type[StrEnum]) -> list[tuple[str, Any]]:

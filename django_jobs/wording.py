@@ -4,7 +4,7 @@ Reads the values of a cron text, never its spelling: two texts with the same tim
 words, and no shape is guessed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import groupby
 
@@ -32,7 +32,7 @@ WEEKEND = [0, 6]
 FEW = 4
 """So many times of the day are listed one by one."""
 SHORTEST_RUN = 3
-SPANS = (
+SPANS: tuple[tuple[timedelta, Callable[[int], str]], ...] = (
     (timedelta(days=1), lambda number: ngettext("every day", "every %(number)d days", number)),
     (timedelta(hours=1), lambda number: ngettext("every hour", "every %(number)d hours", number)),
     (

@@ -188,7 +188,7 @@ class Errors:
         if job is None:
             return ""
         since = job.finished_at or job.started_at
-        said = {"job": str(job), "state": job.label, "ago": ago(since, self._seen.now)}
+        said = {"job": str(job), "state": _(job.label), "ago": ago(since, self._seen.now)}
         if since is None or job.finished_at is None:
             return _("%(job)s, which was retried, is %(state)s.") % said
         return _("%(job)s, which was retried: %(state)s %(ago)s.") % said

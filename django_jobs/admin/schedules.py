@@ -360,7 +360,8 @@ def _may_see_payload(request: HttpRequest) -> bool:
 
 
 def _for_eyes(change: portrait.Change, request: HttpRequest) -> tuple[str, str, str]:
-    title = str(Schedule._meta.get_field(change.field).verbose_name)
+    field: Any = Schedule._meta.get_field(change.field)
+    title = str(field.verbose_name)
     if change.field in portrait.PAYLOAD and not _may_see_payload(request):
         return title, MASK, MASK
     return title, change.code, change.here

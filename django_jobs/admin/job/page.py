@@ -114,7 +114,7 @@ class JobPage(Screen):
         definition = registry.find(job.name)
         if definition is None or job.state not in CHANGEABLE:
             text = _("The arguments of job #%(id)d cannot be changed: it is %(state)s.")
-            state = job.label if definition else _("unknown here")
+            state = _(job.label) if definition else _("unknown here")
             return self._tell(
                 request, job_id, str(job), Told(text % {"id": job_id, "state": state})
             )
