@@ -5,6 +5,7 @@ which are the same in all of them.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from django_jobs.masking import MASK, mask_text, mask_value
 
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 LONGEST_CALL = 200
+MOMENT = r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}"
 FINE = 10
 """Below this many seconds, hundredths are shown."""
 
@@ -53,6 +55,17 @@ def ago(instant: datetime | None, now: datetime) -> str:
         return _("just now")
     text = _("%(span)s ago") if seconds > 0 else _("in %(span)s")
     return text % {"span": duration(round(seconds))}
+
+
+def since_words(instant: datetime) -> str:
+    """Return since when something is so, to follow what is: ` since 2030-01-15 12:00:00 UTC`."""
+    return _(" since %(when)s UTC") % {"when": f"{instant:%Y-%m-%d %H:%M:%S}"}
+
+
+def undated(text: str) -> str:
+    """Return a text without what `since_words` put into it."""
+    words = re.escape(_(" since %(when)s UTC") % {"when": "@"})
+    return re.sub(words.replace("@", MOMENT), "", text)
 
 
 def masked_arguments(

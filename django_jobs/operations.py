@@ -4,7 +4,6 @@ Each call names jobs by id, does what `MOVES` allows, and says in words what it 
 why. It may join the caller's transaction. Workers hear of it when that commits.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from django_jobs import clock, registry
 from django_jobs.announcements import announce, hurry
 from django_jobs.conf import get_settings
+from django_jobs.display import since_words
 from django_jobs.engines import get_engine
 from django_jobs.exceptions import InvalidQueue
 from django_jobs.models import Claim, Job, Queue
@@ -31,8 +31,6 @@ LONGEST_LIMIT = 2**31 - 1
 
 NOT_FOUND = gettext_lazy("there is no such job; it may have been pruned")
 KEY_TAKEN = gettext_lazy("another live job has its unique key by now")
-
-DATED = r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,16 +271,7 @@ def _situation(row: Mapping[str, Any]) -> str:
     if state is State.RUNNING:
         since = row["cancel_requested_at"] or row["started_at"]
     text = _("it is %(state)s") % {"state": _(word)}
-    return text + _since(f"{since:%Y-%m-%d %H:%M:%S}") if since else text
-
-
-def _since(when: str) -> str:
-    return _(" since %(when)s UTC") % {"when": when}
-
-
-def undated(reason: str) -> str:
-    """Return why a job was refused without the time, for all that have the same reason."""
-    return re.sub(re.escape(_since("@")).replace("@", DATED), "", reason)
+    return text + since_words(since) if since else text
 
 
 def _held(alias: str, ids: list[int]) -> dict[int, str]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext_lazy
 
 
 class State(StrEnum):
@@ -230,33 +230,54 @@ def label(
     return state.value.lower()
 
 
-SPOKEN = frozenset(
-    (
-        *(gettext_noop("scheduled"), gettext_noop("ready"), gettext_noop("running")),
-        *(gettext_noop("waiting"), gettext_noop("successful"), gettext_noop("failed")),
-        *(gettext_noop("cancelled"), gettext_noop("stopping"), gettext_noop("retrying")),
-        *(gettext_noop("retried"), gettext_noop("snoozed"), gettext_noop("suspended")),
-        *(gettext_noop("timed out"), gettext_noop("lost"), gettext_noop("released")),
-        *(gettext_noop("quiet"), gettext_noop("stop"), gettext_noop("done")),
-        *(gettext_noop("sleeping"), gettext_noop("fail"), gettext_noop("ignore")),
-        *(gettext_noop("continue"), gettext_noop("skip"), gettext_noop("one")),
-        *(gettext_noop("all"), gettext_noop("queue one"), gettext_noop("queue all")),
-        *(gettext_noop("cancel old"), gettext_noop("allow"), gettext_noop("on time")),
-        *(gettext_noop("caught up"), gettext_noop("skipped"), gettext_noop("missed")),
-        *(gettext_noop("backfilled"), gettext_noop("manual")),
-        *(gettext_noop("retry"), gettext_noop("cancel"), gettext_noop("delete")),
-    )
-)
-"""The words of our names, `label`'s among them, where those who collect texts find them."""
+WORDS = {
+    "scheduled": gettext_lazy("scheduled"),
+    "ready": gettext_lazy("ready"),
+    "running": gettext_lazy("running"),
+    "waiting": gettext_lazy("waiting"),
+    "successful": gettext_lazy("successful"),
+    "failed": gettext_lazy("failed"),
+    "cancelled": gettext_lazy("cancelled"),
+    "stopping": gettext_lazy("stopping"),
+    "retrying": gettext_lazy("retrying"),
+    "retried": gettext_lazy("retried"),
+    "snoozed": gettext_lazy("snoozed"),
+    "suspended": gettext_lazy("suspended"),
+    "timed out": gettext_lazy("timed out"),
+    "lost": gettext_lazy("lost"),
+    "released": gettext_lazy("released"),
+    "quiet": gettext_lazy("quiet"),
+    "stop": gettext_lazy("stop"),
+    "done": gettext_lazy("done"),
+    "sleeping": gettext_lazy("sleeping"),
+    "fail": gettext_lazy("fail"),
+    "ignore": gettext_lazy("ignore"),
+    "continue": gettext_lazy("continue"),
+    "skip": gettext_lazy("skip"),
+    "one": gettext_lazy("one"),
+    "all": gettext_lazy("all"),
+    "queue one": gettext_lazy("queue one"),
+    "queue all": gettext_lazy("queue all"),
+    "cancel old": gettext_lazy("cancel old"),
+    "allow": gettext_lazy("allow"),
+    "on time": gettext_lazy("on time"),
+    "caught up": gettext_lazy("caught up"),
+    "skipped": gettext_lazy("skipped"),
+    "missed": gettext_lazy("missed"),
+    "backfilled": gettext_lazy("backfilled"),
+    "manual": gettext_lazy("manual"),
+    "retry": gettext_lazy("retry"),
+    "cancel": gettext_lazy("cancel"),
+    "delete": gettext_lazy("delete"),
+}
+"""What `label` and `spoken` return, and how that is said in the language that is active."""
 
 
 def as_choices(names: type[StrEnum]) -> list[tuple[str, Any]]:
     """Return the members of `names` as the choices of a model field, in words."""
-    return [
-        (member.value, gettext_lazy(word) if (word := spoken(member)) else "") for member in names
-    ]
+    return [(member.value, WORDS[word] if (word := spoken(member)) else "") for member in names]
 
 
 def spoken(name: StrEnum) -> str:
-    """Return a member of ours as plain words, which the catalogue of a language knows."""
+    """Return a member of ours as plain words, in English; `WORDS` has them in other languages."""
     return name.value.lower().replace("_", " ")

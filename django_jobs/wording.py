@@ -9,23 +9,23 @@ from datetime import timedelta
 from itertools import groupby
 
 from django.utils.dates import MONTHS, WEEKDAYS
-from django.utils.translation import gettext, gettext_noop, ngettext, pgettext
+from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext
 
 from django_jobs.cron_fields import DAY, HOUR, MINUTE, MONTH, WEEKDAY
 from django_jobs.cron_text import Cron
 from django_jobs.timetables import Timetable
 
 EVERY_DAY_OF_IT = (
-    *(gettext_noop("Sundays"), gettext_noop("Mondays"), gettext_noop("Tuesdays")),
-    *(gettext_noop("Wednesdays"), gettext_noop("Thursdays"), gettext_noop("Fridays")),
-    gettext_noop("Saturdays"),
+    *(gettext_lazy("Sundays"), gettext_lazy("Mondays"), gettext_lazy("Tuesdays")),
+    *(gettext_lazy("Wednesdays"), gettext_lazy("Thursdays"), gettext_lazy("Fridays")),
+    gettext_lazy("Saturdays"),
 )
 NTH = (
-    gettext_noop("the first %(day)s"),
-    gettext_noop("the second %(day)s"),
-    gettext_noop("the third %(day)s"),
-    gettext_noop("the fourth %(day)s"),
-    gettext_noop("the fifth %(day)s"),
+    gettext_lazy("the first %(day)s"),
+    gettext_lazy("the second %(day)s"),
+    gettext_lazy("the third %(day)s"),
+    gettext_lazy("the fourth %(day)s"),
+    gettext_lazy("the fifth %(day)s"),
 )
 WORKING_DAYS = [1, 2, 3, 4, 5]
 WEEKEND = [0, 6]
@@ -147,7 +147,7 @@ def _months(month: str) -> str:
 
 def _nth(weekday: str) -> str:
     items = [item.split("#") for item in weekday.split(",")]
-    days = [_filled(gettext(NTH[int(nth) - 1]), day=_name(int(day))) for day, nth in items]
+    days = [_filled(str(NTH[int(nth) - 1]), day=_name(int(day))) for day, nth in items]
     return _filled(pgettext("the first Monday", "on %(days)s"), days=_list(days))
 
 
@@ -161,7 +161,7 @@ def _weekdays(weekday: str) -> str:
         return gettext("on weekdays")
     if values == WEEKEND:
         return gettext("on weekends")
-    days = [gettext(EVERY_DAY_OF_IT[one]) for one in values]
+    days = [str(EVERY_DAY_OF_IT[one]) for one in values]
     return _filled(gettext("on %(days)s"), days=_list(days))
 
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from django_jobs.cron_text import parse
 from django_jobs.timetables import Timetable
 from django_jobs.wording import in_words
-
 from tests.cron_texts import nightly, texts
 
 MONTH_NAMES = tuple(calendar.month_name)[1:]

@@ -111,7 +111,7 @@ class OperationScreen(Screen):
 class BulkOperationAdmin(RecordAdmin):
     """The operations, newest first; whoever may see jobs may see them."""
 
-    list_display = ("title", "word", "handled", "refused", "created_by", "age")
+    list_display = ("title", "word", "worked_off", "refused", "created_by", "age")
     ordering = ("-id",)
 
     def has_view_permission(self, request: HttpRequest, _obj: Any = None) -> bool:
@@ -152,6 +152,11 @@ class BulkOperationAdmin(RecordAdmin):
         """Where it stands."""
         return state_word(row)
 
+    @admin.display(description=gettext_lazy("dealt with"))
+    def worked_off(self, row: BulkOperation) -> str:
+        """How many jobs it has dealt with."""
+        return grouped(row.handled)
+
     @admin.display(description=gettext_lazy("asked for"))
     def age(self, row: BulkOperation) -> str:
         """How long ago somebody asked for it."""
@@ -187,7 +192,7 @@ def _rate(row: BulkOperation, end: Any) -> str:
     if row.started_at is None or not row.handled:
         return ""
     seconds = max((end - row.started_at).total_seconds(), 0.001)
-    return f"{row.handled / seconds:,.0f}" if seconds >= 1 else ""
+    return grouped(round(row.handled / seconds)) if seconds >= 1 else ""
 
 
 def _record_stop(request: HttpRequest, row: BulkOperation) -> None:
@@ -197,5 +202,5 @@ def _record_stop(request: HttpRequest, row: BulkOperation) -> None:
         object_id=str(row.pk),
         object_repr=str(row)[:200],
         action_flag=CHANGE,
-        change_message="stopped",
+        change_message=_("stopped"),
     )

@@ -128,7 +128,10 @@ def pause(given: Given, by: str) -> Pressed:
         return Pressed(_("No change: the queue “%(queue)s” was paused already.") % {"queue": name})
     text = _("The queue “%(queue)s” is paused; its running jobs go on.") % {"queue": name}
     return Pressed(
-        text, f"{_('paused')}: {reason}" if reason else _("paused"), name, queue_id(name)
+        text,
+        _("paused: %(reason)s") % {"reason": reason} if reason else _("paused"),
+        name,
+        queue_id(name),
     )
 
 

@@ -46,7 +46,8 @@ def pause(row: Schedule, given: Mapping[str, str], by: str) -> Told:
     reason = given.get("reason", "")
     if schedules.pause(row.name, by=by, reason=reason):
         return Told(
-            _("paused; its jobs go on"), f"{_('paused')}: {reason}" if reason else _("paused")
+            _("paused; its jobs go on"),
+            _("paused: %(reason)s") % {"reason": reason} if reason else _("paused"),
         )
     return Told(_("no change: it was paused already (%(state)s)") % {"state": _standing(row)})
 

@@ -104,7 +104,9 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
     job_name = forms.CharField(
         label=_("Job"), widget=forms.Select, help_text=_("What it enqueues.")
     )
-    every = SpanField(required=False, help_text=_with(_("Or a fixed span of time.")))
+    every = SpanField(
+        label=_("Every"), required=False, help_text=_with(_("Or a fixed span of time."))
+    )
     args = ArgumentsField(
         required=False, initial=list, label=_("Arguments"), help_text=_("By place: a JSON list.")
     )
@@ -115,9 +117,12 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text=_("By name: a JSON object."),
     )
     missed_within = SpanField(
-        initial=timedelta(days=1), help_text=_with(_("What was missed longer ago stays missed."))
+        label=_("Missed within"),
+        initial=timedelta(days=1),
+        help_text=_with(_("What was missed longer ago stays missed.")),
     )
     jitter = SpanField(
+        label=_("Jitter"),
         required=False,
         initial=timedelta,
         help_text=_with(_("Jobs start up to so much later, to spread the load.")),

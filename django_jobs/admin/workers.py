@@ -59,7 +59,7 @@ class WorkerAdmin(RecordAdmin):
         now = clock.now()
         silent = (now - worker.beat_at).total_seconds() > get_settings().LEASE
         seen = ago(worker.beat_at, now)
-        return f"{_('silent')}, {seen}" if silent else seen
+        return _("silent, %(ago)s") % {"ago": seen} if silent else seen
 
     @admin.display(description=gettext_lazy("queues"))
     def serves(self, worker: Worker) -> str:
@@ -157,7 +157,7 @@ class Workers:
         text = ngettext("%(number)d worker alive", "%(number)d workers alive", alive)
         line = text % {"number": alive}
         silent = len(self._seen.workers) - alive
-        return f"{line}, {_('%(number)d silent') % {'number': silent}}" if silent else line
+        return line + ", " + _("%(number)d silent") % {"number": silent} if silent else line
 
     def _versions(self) -> str:
         """Return which versions run, where they are several."""

@@ -11,10 +11,11 @@ from django.utils.translation import gettext_lazy
 
 from django_jobs import clock
 from django_jobs.bulk.asking import VERBS, meant
+from django_jobs.display import undated
 from django_jobs.engines.base import Engine
 from django_jobs.engines.bulk import BulkPage
 from django_jobs.models import BulkOperation, Job
-from django_jobs.operations import OperationResult, undated
+from django_jobs.operations import OperationResult
 from django_jobs.searching.criteria import read
 from django_jobs.searching.matching import matching
 from django_jobs.searching.surveying import WINDOW

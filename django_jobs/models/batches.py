@@ -19,22 +19,28 @@ class Batch(models.Model):
     parent_id = models.BigIntegerField(
         verbose_name=gettext_lazy("parent"),
         null=True,
-        help_text="The job that waits for the others: it is a flow then.",
+        help_text=gettext_lazy("The job that waits for the others: it is a flow then."),
     )
     total = models.IntegerField(
-        verbose_name=gettext_lazy("total"), default=0, help_text="Jobs in it."
+        verbose_name=gettext_lazy("total"), default=0, help_text=gettext_lazy("Jobs in it.")
     )
     pending = models.IntegerField(
-        verbose_name=gettext_lazy("pending"), default=0, help_text="Those that have not ended."
+        verbose_name=gettext_lazy("pending"),
+        default=0,
+        help_text=gettext_lazy("Those that have not ended."),
     )
     successful = models.IntegerField(
-        verbose_name=gettext_lazy("successful"), default=0, help_text="Those that ended well."
+        verbose_name=gettext_lazy("successful"),
+        default=0,
+        help_text=gettext_lazy("Those that ended well."),
     )
     failed = models.IntegerField(
-        verbose_name=gettext_lazy("failed"), default=0, help_text="Those that failed."
+        verbose_name=gettext_lazy("failed"), default=0, help_text=gettext_lazy("Those that failed.")
     )
     cancelled = models.IntegerField(
-        verbose_name=gettext_lazy("cancelled"), default=0, help_text="Those cancelled or deleted."
+        verbose_name=gettext_lazy("cancelled"),
+        default=0,
+        help_text=gettext_lazy("Those cancelled or deleted."),
     )
     created_at = models.DateTimeField(help_text="When it was written.")
     finished_at = models.DateTimeField(
@@ -59,7 +65,8 @@ class Batch(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name or _('batch')} #{self.pk}"
+        name = self.name or _("batch")
+        return f"{name} #{self.pk}"
 
 
 class BatchJob(models.Model):

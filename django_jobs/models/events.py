@@ -13,14 +13,14 @@ class Event(models.Model):
     name = models.CharField(
         verbose_name=gettext_lazy("name"),
         max_length=255,
-        help_text="What has happened, such as order/paid.",
+        help_text=gettext_lazy("What has happened, such as order/paid."),
     )
     data = models.TextField(default="{}", help_text="What is known of it, as JSON.")
     key = models.CharField(
         verbose_name=gettext_lazy("key"),
         max_length=255,
         null=True,
-        help_text="The sender's own id of it.",
+        help_text=gettext_lazy("The sender's own id of it."),
     )
     sent_at = models.DateTimeField(help_text="When it was written.")
     job_id = models.BigIntegerField(null=True, help_text="The job that ended, in our own events.")
@@ -38,7 +38,7 @@ class Event(models.Model):
     problem = models.TextField(
         verbose_name=gettext_lazy("problem"),
         default="",
-        help_text="Why it could not be handed out.",
+        help_text=gettext_lazy("Why it could not be handed out."),
     )
 
     class Meta:

@@ -185,7 +185,7 @@ class JobRun(models.Model):
         verbose_name=gettext_lazy("worker"),
         max_length=128,
         default="",
-        help_text="Name of the worker.",
+        help_text=gettext_lazy("Name of the worker."),
     )
     result = models.JSONField(null=True, help_text="What the function returned.")
     error_type = models.CharField(max_length=255, default="", help_text="Class of the exception.")
@@ -193,7 +193,7 @@ class JobRun(models.Model):
         verbose_name=gettext_lazy("error"),
         max_length=255,
         default="",
-        help_text="First line of the message.",
+        help_text=gettext_lazy("First line of the message."),
     )
     error_text = models.TextField(default="", help_text="The whole message.")
     traceback = models.TextField(default="", help_text="Where it was raised; values masked.")

@@ -56,7 +56,7 @@ class Worker(models.Model):
         verbose_name=gettext_lazy("name"),
         max_length=128,
         unique=True,
-        help_text="Host, process and boot.",
+        help_text=gettext_lazy("Host, process and boot."),
     )
     queues = models.JSONField(default=list, help_text="Queues it serves; empty: all of them.")
     processes = models.SmallIntegerField(default=1, help_text="Processes that run jobs.")
@@ -65,7 +65,7 @@ class Worker(models.Model):
         verbose_name=gettext_lazy("version"),
         max_length=64,
         default="",
-        help_text="Code version it runs.",
+        help_text=gettext_lazy("Code version it runs."),
     )
     started_at = models.DateTimeField(help_text="When it started.")
     beat_at = models.DateTimeField(help_text="Its newest sign of life.")

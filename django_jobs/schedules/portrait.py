@@ -90,7 +90,7 @@ def standing(row: Schedule, now: datetime) -> str:
         return f"{text}: {row.paused_reason}" if row.paused_reason else text
     if word == DISABLED:
         text = _("disabled: %(reason)s") % {"reason": row.disabled_reason}
-        return f"{text} {_('It is paused%(by)s, too.') % by}" if row.paused_at else text
+        return text + " " + _("It is paused%(by)s, too.") % by if row.paused_at else text
     if not get_settings().SCHEDULES_ENABLED:
         return _("off by SCHEDULES_ENABLED")
     if word == OVERDUE:
