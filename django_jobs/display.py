@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.formats import get_format
+from django.utils.translation import get_language_bidi
 from django.utils.translation import gettext as _
 
 from django_jobs import registry
@@ -33,7 +34,7 @@ def duration(span: timedelta | float) -> str:
     seconds = abs(span.total_seconds() if isinstance(span, timedelta) else span)
     if seconds < FINE:
         text = f"{seconds:.2f}".rstrip("0").rstrip(".")
-        return text.replace(".", str(get_format("DECIMAL_SEPARATOR"))) + " s"
+        return _isolated(text.replace(".", str(get_format("DECIMAL_SEPARATOR"))) + " s")
     left = round(seconds)
     for index, (size, unit) in enumerate(UNITS):
         if left >= size:
@@ -42,8 +43,8 @@ def duration(span: timedelta | float) -> str:
             for next_size, next_unit in smaller:
                 rest = left % size // next_size
                 text += f" {rest} {next_unit}" if rest else ""
-            return text
-    return "0 s"
+            return _isolated(text)
+    return _isolated("0 s")
 
 
 def ago(instant: datetime | None, now: datetime) -> str:
@@ -54,7 +55,7 @@ def ago(instant: datetime | None, now: datetime) -> str:
     if abs(seconds) < 1:
         return _("just now")
     text = _("%(span)s ago") if seconds > 0 else _("in %(span)s")
-    return text % {"span": duration(round(seconds))}
+    return _isolated(text % {"span": duration(round(seconds))})
 
 
 def since_words(instant: datetime) -> str:
@@ -102,6 +103,11 @@ def call_text(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """Return a JSON value as text for people, with what looks like a credential masked."""
     return mask_text(json.dumps(mask_value(value), ensure_ascii=False, indent=indent))
+
+
+def _isolated(text: str) -> str:
+    """Keep the order within `text` in a language that goes from right to left."""
+    return f"\u2068{text}\u2069" if get_language_bidi() else text
 
 
 def _masked(name: str, value: Any, *, secret: bool) -> Any:

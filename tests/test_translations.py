@@ -191,6 +191,13 @@ class TestGerman:
         assert duration(0.25) == "0,25 s"
         assert grouped(12_345) == "12.345"
 
+    def test_spans_keep_their_order_where_a_page_goes_from_right_to_left(self):
+        with translation.override("ar"):
+            assert duration(65) == "\u20681 min 5 s\u2069"
+            assert ago(NOON, NOON + timedelta(hours=2)).startswith("\u2068")
+        with translation.override("de"):
+            assert duration(65) == "1 min 5 s"
+
     @pytest.mark.django_db
     @pytest.mark.usefixtures("german", "frozen_clock")
     def test_a_job_says_why_it_does_not_run(self):
