@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
+import django_jobs
 from django_jobs import enqueue, enqueue_many
 from django_jobs.management.commands import runworker
 from django_jobs.models import Job, Worker
@@ -17,6 +19,8 @@ from django_jobs.states import State
 from django_jobs.worker import startup
 from tests.jobs import add, fail_for_good
 from tests.worker.making import DEADLINE, until
+
+MIGRATIONS = Path(django_jobs.__file__).parent / "migrations"
 
 
 @pytest.fixture
@@ -271,6 +275,7 @@ def test_before_migrate_it_exits_with_its_reason(run, tmp_path):
     process = run("--no-wait", TEST_DATABASE_NAME=str(tmp_path / "empty.sqlite3"))
     text = output(process)
     assert process.returncode == 1
-    assert "Jobs tables are missing (6 migrations not applied: 0001_initial, 0002_sch" in text
+    number = len(list(MIGRATIONS.glob("0*.py")))
+    assert f"Jobs tables are missing ({number} migrations not applied: 0001_initial, 0002_" in text
     assert "Run: python manage.py migrate" in text
     assert "Waiting" not in text
