@@ -156,13 +156,13 @@ class TestTheDatabase:
             assert found(databases=["other"]) == {}
 
     def test_missing_migrations_are_named_with_the_command(self):
-        MigrationRecorder(connection).record_unapplied("django_jobs", "0005_batches")
+        MigrationRecorder(connection).record_unapplied("django_jobs", "0006_tallies")
         message = self.messages()["W020"]
-        assert "0005_batches" in message.msg
+        assert "0006_tallies" in message.msg
         assert message.hint == "Run: python manage.py migrate --database default"
 
     def test_migrate_is_not_told_to_migrate(self, monkeypatch):
-        MigrationRecorder(connection).record_unapplied("django_jobs", "0005_batches")
+        MigrationRecorder(connection).record_unapplied("django_jobs", "0006_tallies")
         monkeypatch.setattr("sys.argv", ["manage.py", "migrate"])
         assert self.messages() == {}
 

@@ -271,6 +271,6 @@ def test_before_migrate_it_exits_with_its_reason(run, tmp_path):
     process = run("--no-wait", TEST_DATABASE_NAME=str(tmp_path / "empty.sqlite3"))
     text = output(process)
     assert process.returncode == 1
-    assert "Jobs tables are missing (5 migrations not applied: 0001_initial, 0002_sch" in text
+    assert "Jobs tables are missing (6 migrations not applied: 0001_initial, 0002_sch" in text
     assert "Run: python manage.py migrate" in text
     assert "Waiting" not in text
