@@ -11,13 +11,11 @@ from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
 from django_jobs import clock
+from django_jobs.admin.places import places
 from django_jobs.admin.refreshing import live
 from django_jobs.admin.rights import Rights
 
 LABEL = "django_jobs"
-FRAME = "admin/base_site.html"
-"""What a screen stands in; one that belongs to a model takes the frame of Django's own pages."""
-
 OUT_OF_BAND: SafeString = mark_safe(' hx-swap-oob="true"')
 """In the tag of a region: htmx puts it where the page has the region of that id."""
 
@@ -58,9 +56,9 @@ class Screen:
             **self.site.each_context(request),
             "title": title,
             "subtitle": None,
-            "frame": FRAME,
             "app_label": LABEL,
             "now": clock.now(),
+            "places": places(self.site.name, Rights(self.site, request), request.path),
             "live": live(refresh, pace=pace) if refresh else None,
             **values,
         }
