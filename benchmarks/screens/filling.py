@@ -37,7 +37,7 @@ class Dialect:
         """Return an instant, given in seconds since 1970."""
         if self.postgresql:
             return f"to_timestamp({seconds})"
-        return f"strftime('%Y-%m-%d %H:%M:%f', {seconds}, 'unixepoch')"
+        return f"strftime('%Y-%m-%d %H:%M:%f000', {seconds}, 'unixepoch')"
 
     def json(self, text: str) -> str:
         """Return a text as JSON."""
@@ -95,6 +95,7 @@ def _jobs(dialect: Dialect, amounts: Amounts, now: float, first: int, last: int)
         WHEN state = 'FAILED' THEN enqueued + 300.0 ELSE enqueued + 1.5 + i % 11 END"""
     due = f"""CASE state WHEN 'SCHEDULED' THEN {now:.3f} + i % {DAY}
         WHEN 'WAITING' THEN {now:.3f} + {DAY} + i % {DAY} ELSE enqueued END"""
+    kind = f"(CASE WHEN state = 'FAILED' THEN {_kind(failed)} ELSE i END)"
     final = "state IN ('SUCCESSFUL', 'FAILED', 'CANCELLED')"
     tried = f"({final} OR state IN ('RUNNING', 'WAITING') OR state = 'SCHEDULED' AND i % 3 = 0)"
     return f"""
@@ -104,8 +105,8 @@ def _jobs(dialect: Dialect, amounts: Amounts, now: float, first: int, last: int)
         version, about)
     SELECT i,
         CASE WHEN i % 100000 = 77 THEN '{RARE}'
-             ELSE '{PLACE}' || {dialect.chosen(NAMES, f"i % {len(NAMES)}")} END,
-        {dialect.chosen(QUEUES, f"i / 3 % {len(QUEUES)}")},
+             ELSE '{PLACE}' || {dialect.chosen(NAMES, f"({kind} % {len(NAMES)})")} END,
+        {dialect.chosen(QUEUES, f"({kind} / 3 % {len(QUEUES)})")},
         0, {json("'[]'")},
         {json(ARGUMENTS)},
         state,
@@ -136,7 +137,7 @@ def _state(amounts: Amounts) -> str:
 
 
 def _kind(stride: int) -> str:
-    """Return which error it was: some are frequent, some rare."""
+    """Return which error it was: some are frequent, some rare; each is one of one job."""
     number = f"i / {stride}"
     return f"""CASE WHEN {number} % 3 = 0 THEN 0 WHEN {number} % 3 = 1 THEN {number} / 3 % 6
         ELSE {number} / 3 % {KINDS} END"""

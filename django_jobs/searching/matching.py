@@ -1,13 +1,17 @@
 """Criteria as conditions of a query. Conditions only: how far is looked says `surveying`."""
 
+import json
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import reduce
+from operator import add
 from typing import Any
 
 from django.db import connections
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.fields.json import KeyTransform
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, StrIndex
 
 from django_jobs import registry
 from django_jobs.models import Claim, Job, JobRun
@@ -15,6 +19,9 @@ from django_jobs.searching.criteria import RETRYING, Argument, Criteria
 from django_jobs.states import State
 
 MOST_CLAIMS = 1_000
+PLAIN = re.compile(r"[\w .:@+-]+")
+"""Texts that stand in JSON as they are."""
+
 
 Jobs = QuerySet[Job]
 
@@ -122,6 +129,7 @@ def _having(jobs: Jobs, argument: Argument, alias: str) -> Jobs:
     if connections[jobs.db].features.supports_json_field_contains:
         by_key = (Q(kwargs__contains=_nested(argument.path, value)) for value in argument.values)
     else:
+        jobs = _that_may_have(jobs, argument)
         jobs = jobs.alias(**{alias: _at("kwargs", argument.path)})
         by_key = (Q(**{alias: value}) for value in argument.values)
     found = Q(name__in=by_name) & _any(by_key)
@@ -130,6 +138,19 @@ def _having(jobs: Jobs, argument: Argument, alias: str) -> Jobs:
         jobs = jobs.alias(**{placed: _at("args", (place, *argument.path[1:]))})
         found |= Q(name__in=called) & _any(Q(**{placed: value}) for value in argument.values)
     return jobs.filter(found)
+
+
+def _that_may_have(jobs: Jobs, argument: Argument) -> Jobs:
+    """Return the jobs in whose call the value stands: a text is looked through, JSON is parsed.
+
+    A value that JSON may write in several ways says nothing.
+    """
+    texts = {value if isinstance(value, str) else json.dumps(value) for value in argument.values}
+    is_float = any(isinstance(value, float) for value in argument.values)
+    if is_float or not all(text.isascii() and PLAIN.fullmatch(text) for text in texts):
+        return jobs
+    places = [StrIndex(F(column), Value(text)) for column in ("args", "kwargs") for text in texts]
+    return jobs.alias(its_places=reduce(add, places)).filter(its_places__gt=0)
 
 
 def _nested(path: tuple[str, ...], value: Any) -> Any:
