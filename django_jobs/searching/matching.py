@@ -19,6 +19,7 @@ from django_jobs.searching.criteria import RETRYING, Argument, Criteria
 from django_jobs.states import State
 
 MOST_CLAIMS = 1_000
+WALKED = "its_state"
 PLAIN = re.compile(r"[\w .:@+-]+")
 """Texts that stand in JSON as they are."""
 
@@ -29,11 +30,19 @@ Jobs = QuerySet[Job]
 Held = Mapping[str, Collection[int]]
 
 
-def matching(jobs: Jobs, criteria: Criteria, held: Held | None = None) -> Jobs:
-    """Return those of `jobs` that fit; `held`, if it is known: what `held_by_worker` returns."""
+def matching(
+    jobs: Jobs, criteria: Criteria, held: Held | None = None, *, walks: bool = False
+) -> Jobs:
+    """Return those of `jobs` that fit; `held`, if it is known: what `held_by_worker` returns.
+
+    `walks`: the caller walks a window of numbers. No index of a state is to be used then: its rows
+    lie anywhere, and PostgreSQL would rather read all of them than that window.
+    """
     if criteria.problems:
         return jobs.none()
-    jobs = jobs.filter(*_conditions(criteria))
+    column = WALKED if walks else "state"
+    jobs = jobs.alias(**{WALKED: Coalesce(F("state"), Value(""))}) if walks else jobs
+    jobs = jobs.filter(*_conditions(criteria, column))
     if criteria.since or criteria.until:
         jobs = _within(jobs, criteria)
     if criteria.errors:
@@ -55,27 +64,28 @@ def held_by_worker(alias: str) -> dict[str, list[int]]:
     return dict(held)
 
 
-def _conditions(criteria: Criteria) -> Iterator[Q]:
+def _conditions(criteria: Criteria, column: str) -> Iterator[Q]:
     if criteria.ids is not None:
         yield Q(pk__in=criteria.ids)
     if criteria.states is not None:
-        yield _in_states(criteria.states)
+        yield _in_states(criteria.states, column)
     if criteria.queues is not None:
         yield Q(queue__in=criteria.queues)
     if criteria.fingerprints is not None:
         # Only those that failed have an index of their fingerprints.
-        yield Q(state=State.FAILED, fingerprint__in=criteria.fingerprints)
+        yield Q((column, State.FAILED), fingerprint__in=criteria.fingerprints)
     for names in criteria.jobs:
         yield _any(Q(name__contains=name) for name in names)
 
 
-def _in_states(words: Collection[str]) -> Q:
+def _in_states(words: Collection[str], column: str) -> Q:
     if len(words) == 1 and RETRYING not in words:
-        return Q(state=next(iter(words)).upper())  # as the indexes have it
-    plain = [word.upper() for word in words if word != RETRYING]
+        return Q((column, next(iter(words)).upper()))  # as the indexes have it
+    plain = Q((f"{column}__in", [word.upper() for word in words if word != RETRYING]))
     # As `states.label` has it: the same column holds those that never began.
-    retrying = Q(state=State.SCHEDULED) & (Q(attempt__gt=0) | Q(waiting_for__isnull=False))
-    return Q(state__in=plain) | retrying if RETRYING in words else Q(state__in=plain)
+    began = Q(attempt__gt=0) | Q(waiting_for__isnull=False)
+    retrying = Q((column, State.SCHEDULED)) & began
+    return plain | retrying if RETRYING in words else plain
 
 
 def _within(jobs: Jobs, criteria: Criteria) -> Jobs:

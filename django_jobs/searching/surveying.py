@@ -79,15 +79,14 @@ class Survey:
 
     def rows(self, jobs: Jobs) -> Jobs:
         """Return those of `jobs` that fit, as far as is looked, without an order."""
-        found = matching(jobs.order_by(), self.criteria, self._held)
+        anywhere = self._by_index or self.criteria.is_empty
+        found = matching(jobs.order_by(), self.criteria, self._held, walks=not anywhere)
         if self.criteria.stored_states == frozenset({State.RUNNING}):
             found = found.filter(pk__in=self._running)
+        if not anywhere:
+            return self._within(found)
         states = self.criteria.stored_states
-        if states and states.issubset(LATER):
-            found = found.filter(in_due_index())
-        if self._by_index or self.criteria.is_empty:
-            return found
-        return self._within(found)
+        return found.filter(in_due_index()) if states and states.issubset(LATER) else found
 
     def page(
         self, rows: Jobs, size: int, *, before: int | None = None, after: int | None = None
