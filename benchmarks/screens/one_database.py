@@ -19,9 +19,8 @@ def main() -> None:
     call_command("migrate", verbosity=0)
     amounts = Amounts(int(sys.argv[1]))
     print(f"{server(connection)}.\n", flush=True)
-    looks = _looks(amounts, _filled(amounts), int(sys.argv[2]), explain="explain" in sys.argv)
+    _look(amounts, _filled(amounts), int(sys.argv[2]), explain="explain" in sys.argv)
     connection.close()
-    sys.exit(0 if all(look.is_good for look in looks) else 1)
 
 
 def _filled(amounts: Any) -> Any:
@@ -38,7 +37,7 @@ def _filled(amounts: Any) -> Any:
     return user
 
 
-def _looks(amounts: Any, user: Any, requests: int, *, explain: bool) -> list[Any]:
+def _look(amounts: Any, user: Any, requests: int, *, explain: bool) -> None:
     from django.test import Client  # noqa: PLC0415 - needs the set-up
 
     from benchmarks.screens.places import places  # noqa: PLC0415 - needs the set-up
@@ -48,16 +47,13 @@ def _looks(amounts: Any, user: Any, requests: int, *, explain: bool) -> list[Any
     client.force_login(user)
     print("| screen | queries | p50 | p95 | slowest statement | under the aim |")
     print("|---|---|---|---|---|---|", flush=True)
-    looks = []
     for place in places(amounts):
         seen = look(client, place, requests)
         slowest, good = seen.slowest, "yes" if seen.is_good else "**no**"
         times = f"{seen.p50:,.0f} ms | {seen.p95:,.0f} ms | {slowest.took:,.1f} ms"
         print(f"| {place.name} | {seen.queries} | {times} | {good} |", flush=True)
-        looks.append(seen)
         if explain and not seen.is_good:
             print(f"{place.address}\n{slowest.sql}\n{plan(slowest)}", file=sys.stderr, flush=True)
-    return looks
 
 
 if __name__ == "__main__":

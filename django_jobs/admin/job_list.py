@@ -98,8 +98,6 @@ class JobList(ChangeList):
     @property
     def matches(self) -> str:
         """How many fit, as far as they were counted."""
-        if self.is_slow:
-            return "?"
         chosen = self.search.criteria.states
         amounts = [
             amount
