@@ -37,7 +37,8 @@ from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration, grouped
 from django_jobs.models import Job
 from django_jobs.operations import OperationResult
-from django_jobs.searching.surveying import Survey
+from django_jobs.reading import within_limit
+from django_jobs.searching.surveying import Page, Survey
 from django_jobs.searching.terms import split
 from django_jobs.states import FINAL, State
 from django_jobs.summary import with_error
@@ -52,6 +53,7 @@ class JobList(ChangeList):
 
     search: JobSearch
     survey: Survey
+    is_slow: bool
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         """Return the look-ups of filters that a project has added: not what is the list's own."""
@@ -69,8 +71,9 @@ class JobList(ChangeList):
 
     def get_results(self, _request: HttpRequest) -> None:
         """Read one page."""
-        search, rows = self.search, self.queryset.defer(*HEAVY)
-        page = self.survey.page(rows, self.list_per_page, before=search.before, after=search.after)
+        search = self.search
+        found = within_limit(get_settings().DATABASE, self._page)
+        page, self.is_slow = found or Page(), found is None
         self.paginator = Paginator(page.jobs, self.list_per_page)
         self.result_list = cast("Any", list(page.jobs))
         self.result_count = len(page.jobs)
@@ -82,10 +85,17 @@ class JobList(ChangeList):
         self.newer = search.query(after=ids[0]) if page.newer and ids else ""
         self.older = search.query(before=ids[-1]) if page.older and ids else ""
 
+    def _page(self) -> Page:
+        """Read the page and the counts, which stand above and below it."""
+        search, rows = self.search, self.queryset.defer(*HEAVY)
+        _ = search.criteria.problems or self.survey.counts
+        size = self.list_per_page
+        return self.survey.page(rows, size, before=search.before, after=search.after)
+
     @property
     def above(self) -> dict[str, Any]:
         """What stands above the list."""
-        return above(self.search, self.survey)
+        return above(self.search, None if self.is_slow else self.survey)
 
     @property
     def matches(self) -> str:

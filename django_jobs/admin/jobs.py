@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
@@ -46,6 +47,11 @@ class JobRunAdmin(RecordAdmin):
     list_filter = ("outcome",)
     list_select_related = ("job",)
     ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[JobRun]:
+        """Return the runs without what can be long, and nobody sees here."""
+        long = ("result", "error_text", "traceback", "log", "job__args", "job__kwargs")
+        return super().get_queryset(request).select_related("job").defer(*long, "job__metadata")
 
     @admin.display(description=gettext_lazy("run"))
     def title(self, run: JobRun) -> str:
