@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from django_jobs import clock, registry
 from django_jobs.announcements import announce, hurry
+from django_jobs.cancelling import let_cancel_anew
 from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
 from django_jobs.exceptions import InvalidQueue
@@ -192,6 +193,7 @@ def _make_ready(
         get_engine(alias).reopen(done)
         if finished is not None:
             get_engine(alias).forget_steps(done, finished=finished)
+            let_cancel_anew(get_engine(alias), done, clock.now_or_none())
             get_engine(alias).reopen_flows(done, clock.now_or_none())
         refused = dict.fromkeys(taken, KEY_TAKEN)
         refused |= _reasons(alias, _rest(ids, done, taken), otherwise)
