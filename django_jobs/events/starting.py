@@ -43,8 +43,11 @@ class Starter:
         """Start what listens to the ends of jobs; what listens to others' events runs already."""
         started = Started()
         for event in events:
+            if event.is_heard or not event.listeners:
+                continue
             end = ends.get(event.job_id or 0)
-            if event.is_heard or not event.listeners or end is None:
+            if end is None:
+                _mourn(engine, event, now)
                 continue
             unknown = [name for name, _ in event.listeners if registry.find(name) is None]
             if unknown and self._is_left(event, unknown, now):
@@ -74,6 +77,14 @@ class Starter:
                     patience,
                 )
         return True
+
+
+def _mourn(engine: Engine, event: Pending, now: datetime) -> None:
+    """Say that a job was deleted before its end was handed out: nothing is known of it."""
+    names = ", ".join(sorted({name for name, _ in event.listeners}))
+    text = "Job #%s was deleted before its end was handed out; what listens is not started: %s"
+    logger.warning(text, event.job_id, names)
+    engine.give_up(event.id, f"job #{event.job_id} was deleted: {names} not started", now)
 
 
 def _give_up(engine: Engine, event: Pending, unknown: list[str], now: datetime) -> None:

@@ -132,3 +132,17 @@ def test_events_that_are_all_left_to_others_do_not_keep_a_worker_busy(newer, pay
     newer(on=CANCELLED)
     relayer.attend(get_engine("default"))
     assert relayer.due
+
+
+def test_of_a_job_that_was_deleted_meanwhile_nobody_hears_and_that_is_said(
+    newer, pay, told, caplog
+):
+    newer(on=when(CANCELLED, match={"job": "tests.pay"}))
+    handle = cancel(pay)
+    operations.delete([handle.id])
+    run_jobs()
+    assert told == []
+    row = EventRow.objects.get()
+    assert row.problem == f"job #{handle.id} was deleted: tests.told not started"
+    assert row.handed_out_at is not None
+    assert "was deleted before its end was handed out" in caplog.text

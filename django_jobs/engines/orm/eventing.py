@@ -9,7 +9,7 @@ from django_jobs.engines.events import End, NewEvent, Pending, Sent, WaitFor, ca
 from django_jobs.engines.orm.rows import Rows
 from django_jobs.listeners import listeners_in
 from django_jobs.models import Event, EventKey, Job, JobRun, Wait
-from django_jobs.serializers import dump_result, load
+from django_jobs.serializers import clean_text, dump_result, load
 from django_jobs.states import FINAL, LIVE, State
 from django_jobs.subscriptions import FINISHED, JOB, Match
 
@@ -171,7 +171,7 @@ class Eventing(Rows):
     def give_up(self, event_id: int, problem: str, now: datetime | None = None) -> None:
         """Note that an event cannot be handed out, and why."""
         row = Event.objects.using(self.alias).filter(pk=event_id)
-        row.update(handed_out_at=self.at(now), problem=problem)
+        row.update(handed_out_at=self.at(now), problem=clean_text(problem))
 
     def watch(self, job_ids: Collection[int]) -> None:
         """Let the end of these jobs be an event."""
