@@ -58,11 +58,8 @@ def change_arguments(
         state = engine.change_call(job_id, (new.args, new.kwargs), as_of, CHANGEABLE)
         if state is None:
             return OperationResult(refused={job_id: _touched(alias, job_id)})
-        engine.forget_cancellations([job_id])  # they compare the arguments
-        if new.cancels:
-            engine.let_cancel(job_id, new.cancels, clock.now_or_none())
-            engine.watch([job_id])
         if state is State.SCHEDULED:
+            engine.let_cancel_anew({job_id: new.cancels}, clock.now_or_none())
             return OperationResult(done=frozenset({job_id}))
         result = operations.retry([job_id], from_start=from_start)
         if result.refused:

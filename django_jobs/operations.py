@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from django_jobs import clock, registry
 from django_jobs.announcements import announce, hurry
+from django_jobs.cancelling import let_cancel_anew
 from django_jobs.conf import get_settings
 from django_jobs.display import since_words
 from django_jobs.engines import get_engine
@@ -195,6 +196,7 @@ def _make_ready(
         get_engine(alias).reopen(done)
         if finished is not None:
             get_engine(alias).forget_steps(done, finished=finished)
+            let_cancel_anew(get_engine(alias), done, clock.now_or_none())
             get_engine(alias).reopen_flows(done, clock.now_or_none())
         refused = dict.fromkeys(taken, str(KEY_TAKEN))
         refused |= _reasons(alias, _rest(ids, done, taken), otherwise)
