@@ -85,7 +85,7 @@ class OperationScreen(Screen):
             "word": state_word(row),
             "search": shown_search(row, request),
             "done_word": DONE.get(row.verb, row.verb),
-            "expected": f"{row.expected:,}" if counted else f"{CAP:,}+",
+            "expected": _expected(row, counted=counted),
             "handled": f"{row.handled:,}",
             "done": f"{row.done:,}",
             "asked": f"{row.asked:,}",
@@ -169,6 +169,13 @@ def shown_search(row: BulkOperation, request: HttpRequest) -> str:
     """Return which jobs it is about; values of arguments only for those who may see them."""
     terms = split(row.search)
     return str(terms if may_see_payload(request) else terms.hiding_payload())
+
+
+def _expected(row: BulkOperation, *, counted: bool) -> str:
+    """Return how many there are to deal with; uncounted ones are known in the end."""
+    if row.finished_at and not (counted or row.stopped_by):
+        return f"{row.handled:,}"
+    return f"{row.expected:,}" if counted else f"{CAP:,}+"
 
 
 def _share(row: BulkOperation, *, counted: bool) -> int:

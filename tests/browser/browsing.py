@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from django.test import Client
 
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds that a page may take for anything."""
 
 UNSAFE = "DJANGO_ALLOW_ASYNC_UNSAFE"
@@ -62,3 +62,13 @@ def _session(user, address):
     client = Client()
     client.force_login(user)
     return {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": address}
+
+
+def headline(page):
+    """Return the verdict on the dashboard."""
+    return page.locator("#jobs-headline").inner_text()
+
+
+def said(page):
+    """Return what the newest press has led to."""
+    return page.locator("ul.messagelist").inner_text().strip()

@@ -3,8 +3,12 @@
 Every test ends with the browser's console: whatever stands there fails it.
 """
 
+import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -71,3 +75,30 @@ def visit(browsing, admin_user):
         return browsing.open(path, **{"user": admin_user, **options})
 
     return visit
+
+
+@pytest.fixture
+def start_worker(worker_environment):
+    """Return how to start a real worker; all of them are dead when the test is over."""
+    started = []
+
+    def start(*options, **settings):
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "django", "runworker", *options],
+            env={**worker_environment, "TEST_DJANGO_JOBS": json.dumps(settings)},
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        kill(worker)
+
+
+def kill(worker):
+    """End a worker, and all that it has started, with no chance to say good-bye."""
+    if worker.poll() is None:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
