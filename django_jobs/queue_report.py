@@ -115,6 +115,7 @@ def _counts(alias: str) -> tuple[Mapping[tuple[str, str], int], bool, bool]:
     rows: Any = _by_queue(running, Value(RUNNING)).union(
         _by_queue(jobs.filter(pk__in=window), kind), all=True
     )
+    rows = rows.order_by()  # Django 6.1 would order by the model's own field, which is not there
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for queue, name, number in rows:
         counts[queue, name] += number
