@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Case, Count, F, Q, Value, When
 
 from django_jobs import summary
+from django_jobs.history import Speed, speeds
 from django_jobs.models import Claim, Job, Queue
 from django_jobs.overview import (
     MOST_CLAIMS,
@@ -29,12 +30,16 @@ RUNNING, RETRYING, SCHEDULED, WAITING = "running", "retrying", "scheduled", "wai
 
 @dataclass(frozen=True, slots=True)
 class QueueLine:
-    """A queue, and how many of its jobs run, wait for another try, or are planned."""
+    """A queue, and how many of its jobs run, wait for another try, or are planned.
+
+    `speed`: how it did in the last 15 minutes, if anything ended.
+    """
 
     state: QueueState
     running: Amount
     retrying: Amount
     scheduled: Amount
+    speed: Speed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,10 @@ class QueueDetail:
 
 
 def report(alias: str, now: datetime) -> QueueReport:
-    """Return how the queues of the database `alias` are at `now`; four queries."""
+    """Return how the queues of the database `alias` are at `now`; five queries."""
     states = queue_states(alias, now, summary.workers(alias, now))
     counts, more_run, more_wait = _counts(alias)
+    known = speeds(alias, now)
 
     def number(queue: str, kind: str) -> Amount:
         return Amount(counts[queue, kind], more_run if kind == RUNNING else more_wait)
@@ -69,6 +75,7 @@ def report(alias: str, now: datetime) -> QueueReport:
             number(state.row.name, RUNNING),
             number(state.row.name, RETRYING),
             number(state.row.name, SCHEDULED),
+            known.get(state.row.name),
         )
         for state in states
     )

@@ -67,13 +67,13 @@ class History(Screen):
         """Show the charts and what took longest."""
         self.rights(request, Job)
         choice = Choice.of(request)
-        values = self._values(choice)
+        values = {**self._values(choice), "parents": [(_("Jobs"), self.home)]}
         if choice.span.length <= LONGEST_LIVE:
             again = f"{self.address('admin:django_jobs_history_live')}?{choice.query()}"
             if fresh := live(again):
                 values["live"] = {**fresh, "interval": INTERVAL}
         template = "admin/django_jobs/history.html"
-        return self.show(request, template, values, title=_("History of jobs"))
+        return self.show(request, template, values, title=_("History"))
 
     @method_decorator(login_not_required)
     @method_decorator(never_cache)

@@ -76,6 +76,8 @@ class QueueRegions:
             "running": str(line.running),
             "retrying": str(line.retrying),
             "scheduled": str(line.scheduled),
+            "pace": f"{line.speed.per_minute:.1f}" if line.speed else "–",
+            "p95": duration(line.speed.p95_run) if line.speed and line.speed.p95_run else "–",
         }
 
     def _state(self, state: QueueState, now: datetime, back: str) -> Values:

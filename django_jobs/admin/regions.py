@@ -18,7 +18,7 @@ from django_jobs.admin.rights import Rights
 from django_jobs.admin.trends import bars
 from django_jobs.display import ago, duration
 from django_jobs.error_groups import ErrorGroup
-from django_jobs.models import Batch, BulkOperation, Event, Job, JobRun, Queue, Schedule, Worker
+from django_jobs.models import Job, Queue, Schedule, Worker
 from django_jobs.overview import (
     ERRORS,
     NUMBERS,
@@ -53,7 +53,6 @@ class Regions:
         """Return the values of all regions that the user may see."""
         seen, rights = self._seen, self._rights
         return {
-            "lists": list(self._lists()),
             "verdict": self._verdict(),
             "counts": list(self._counts()),
             "chart": recent_chart(seen.recent.stretches),
@@ -155,14 +154,6 @@ class Regions:
         if problem.fix is not None and problem.fix.job_ids:
             return self._change("job", problem.fix.job_ids[0])
         return ""
-
-    def _lists(self) -> Iterator[Values]:
-        for model in (Job, JobRun, Batch, Queue, Schedule, Worker, Event, BulkOperation):
-            if self._rights.may_view(model):
-                name = str(model._meta.verbose_name_plural)
-                yield {"label": name.capitalize(), "url": self._list(model.__name__.lower())}
-
-        yield {"label": _("History"), "url": self._address("history")}
 
     def _counts(self) -> Iterator[Values]:
         seen = self._seen

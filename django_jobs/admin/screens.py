@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
 from django_jobs import clock
+from django_jobs.admin.places import places
 from django_jobs.admin.refreshing import live
 from django_jobs.admin.rights import Rights
 
@@ -61,6 +62,7 @@ class Screen:
             "frame": FRAME,
             "app_label": LABEL,
             "now": clock.now(),
+            "places": places(self.site.name, Rights(self.site, request), request.path),
             "live": live(refresh, pace=pace) if refresh else None,
             **values,
         }

@@ -32,7 +32,7 @@ WORDS = (*(state.value.lower() for state in State), RETRYING)
 
 ARGS = "args."
 QUALIFIERS = (
-    *("id", "job", "queue", "state", "error", "fp", "worker"),
+    *("id", "job", "queue", "state", "error", "fp", "about", "worker"),
     *("args.…", "since", "until"),
 )
 FORMER = {"task": "job", "name": "job"}
@@ -62,6 +62,7 @@ class Criteria:
     states: frozenset[str] | None = None
     queues: frozenset[str] | None = None
     fingerprints: frozenset[str] | None = None
+    abouts: frozenset[str] | None = None
     jobs: tuple[tuple[str, ...], ...] = ()
     errors: tuple[str, ...] = ()
     workers: tuple[str, ...] = ()
@@ -82,7 +83,7 @@ class Criteria:
     @property
     def only_states(self) -> bool:
         """Whether nothing is asked for but states."""
-        wanted = (self.ids, self.queues, self.fingerprints, self.since, self.until)
+        wanted = (self.ids, self.queues, self.fingerprints, self.abouts, self.since, self.until)
         return all(value is None for value in wanted) and not (
             self.jobs or self.errors or self.workers or self.arguments
         )
@@ -118,6 +119,7 @@ class _Reader:
             "state": self._states,
             "error": partial(self._append_one, "errors"),
             "fp": partial(self._narrow, "fingerprints"),
+            "about": self._about,
             "worker": partial(self._append_one, "workers"),
             "since": self._limit,
             "until": self._limit,
@@ -179,6 +181,10 @@ class _Reader:
 
     def _narrow(self, name: str, term: Term) -> None:
         self._intersect(name, frozenset([term.value] if term.quoted else _values(term)))
+
+    def _about(self, term: Term) -> None:
+        label, colon, key = term.value.partition(":")
+        self._intersect("abouts", frozenset({f"{label.lower()}{colon}{key}"}))
 
     def _append(self, name: str, term: Term) -> None:
         values = (term.value,) if term.quoted else tuple(_values(term))

@@ -58,6 +58,8 @@ def _conditions(criteria: Criteria) -> Iterator[Q]:
     if criteria.fingerprints is not None:
         # Only those that failed have an index of their fingerprints.
         yield Q(state=State.FAILED, fingerprint__in=criteria.fingerprints)
+    if criteria.abouts is not None:
+        yield Q(about__in=criteria.abouts)
     for names in criteria.jobs:
         yield _any(Q(name__contains=name) for name in names)
 

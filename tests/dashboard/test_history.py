@@ -255,7 +255,7 @@ def test_the_dashboard_leads_there_and_shows_the_last_hours(admin_client):
     QueueFactory()
     TallyFactory(ago=7, succeeded=300)
     content = raw(admin_client)
-    assert content.count(f'href="{reverse("admin:django_jobs_history")}"') == 2
+    assert content.count(f'href="{reverse("admin:django_jobs_history")}"') == 3
     assert titles(content, "recent") == ["11:50–11:55: succeeded 300, failed 0"]
     said = shown(admin_client)
     assert "Last 4 h, finished per 5 min" in said

@@ -96,3 +96,9 @@ def test_links_to_other_tools_are_made_of_templates_and_harmless(admin_client, s
     errors = 'href="https://errors.example.com/ConnectionError?host=javascript%3Aalert%281%29%2F%2F%26x%3D1"'
     assert errors in text
     assert "<script>alert" not in text
+
+
+def test_the_row_it_is_about_leads_to_all_jobs_about_it(admin_client):
+    job = JobFactory(about="shop.order:17")
+    link = '<a href="/admin/jobs/job/?q=about%3Ashop.order%3A17">shop.order:17</a>'
+    assert link in raw(admin_client, job)

@@ -14,7 +14,7 @@ from django_jobs.models import Job, Queue
 from django_jobs.states import State
 from tests.conftest import NOON
 from tests.dashboard.screens import page, press, shown, verbs
-from tests.factories import JobFactory, QueueFactory, WorkerFactory
+from tests.factories import JobFactory, QueueFactory, TallyFactory, WorkerFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
@@ -51,8 +51,12 @@ def test_queues_are_listed_with_what_waits_runs_and_is_planned_in_each(admin_cli
     JobFactory(queue="reports", waiting=True)
     text = shown(admin_client, PAGE)
     assert "2 queues" in text
-    assert re.search(r"mail ● open Pause.*Pause : mail 11 min ✕ too long 1 min 3 2 1 4 1 ", text)
-    assert "reports ‖ paused by ana 5 min ago: upgrade Resume : reports – 1 min 0 0 0 1 0" in text
+    assert re.search(
+        r"mail ● open Pause.*Pause : mail 11 min ✕ too long 1 min 3 2 1 4 – – 1 ", text
+    )
+    assert (
+        "reports ‖ paused by ana 5 min ago: upgrade Resume : reports – 1 min 0 0 0 1 – – 0" in text
+    )
 
 
 def test_a_queue_that_nobody_serves_is_told(admin_client):
@@ -60,7 +64,7 @@ def test_a_queue_that_nobody_serves_is_told(admin_client):
     JobFactory(queue="mail")
     text = shown(admin_client, PAGE)
     assert "mail ✕ not served" in text
-    assert "Pause : mail 30 s 1 min 1 0 0 0 0" in text
+    assert "Pause : mail 30 s 1 min 1 0 0 0 – – 0" in text
 
 
 def test_without_queues_it_says_how_they_come(admin_client):
@@ -74,7 +78,7 @@ def test_counting_ends_at_the_caps(admin_client, monkeypatch):
     QueueFactory(name="mail")
     for state in ({}, {"running": True}, {"scheduled": True}):
         JobFactory.create_batch(4, queue="mail", **state)
-    assert "Pause : mail 30 s 1 min 2+ 2+ 0+ 3+ 0" in shown(admin_client, PAGE)
+    assert "Pause : mail 30 s 1 min 2+ 2+ 0+ 3+ – – 0" in shown(admin_client, PAGE)
 
 
 @pytest.mark.parametrize("size", [1, 20])
@@ -86,7 +90,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
         WorkerFactory()
         for state in ({}, {"running": True}, {"scheduled": True}, {"retrying": True}):
             JobFactory.create_batch(2, queue=f"q{number}", **state)
-    with django_assert_num_queries(4 + DJANGOS_QUERIES):
+    with django_assert_num_queries(5 + DJANGOS_QUERIES):
         page(admin_client, PAGE)
     with django_assert_num_queries(4 + DJANGOS_QUERIES):
         page(admin_client, address(queue))
@@ -326,3 +330,9 @@ def test_a_limit_that_cannot_be_is_refused(seconds):
     QueueFactory(name="mail")
     with pytest.raises(ValueError, match="seconds must be 1 to"):
         operations.set_latency_limit("mail", seconds)
+
+
+def test_a_queue_shows_how_fast_it_was_in_the_last_minutes(admin_client):
+    QueueFactory(name="mail")
+    TallyFactory(queue="mail", ago=5, succeeded=30)
+    assert re.search(r"mail ● open .* 0 0 0 0 2\.0 \S+ \S*s 0 ", shown(admin_client, PAGE))

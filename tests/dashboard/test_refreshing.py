@@ -108,7 +108,7 @@ def test_refreshing_can_be_switched_off(admin_client, settings):
     page = raw(admin_client)
     assert "jobs.js" not in page
     assert "htmx" not in page
-    assert '<a href="">Refresh</a>' in page
+    assert '<a href="" class="jobs-again">Refresh</a>' in page
 
 
 @pytest.mark.parametrize("lacking", ["app", "file"])

@@ -37,6 +37,8 @@ def meaning(text):
         ("queue:a,b", {"queues": frozenset({"a", "b"})}),
         ('queue:"a,b"', {"queues": frozenset({"a,b"})}),
         ("error:timeout", {"errors": ("timeout",)}),
+        ("about:shop.Order:17", {"abouts": frozenset({"shop.order:17"})}),
+        ("about:shop.order:a:B", {"abouts": frozenset({"shop.order:a:B"})}),
         ("worker:web-1:4711", {"workers": ("web-1:4711",)}),
         ("since:2h", {"since": NOW - timedelta(hours=2)}),
         ("since:2h since:30min", {"since": NOW - timedelta(minutes=30)}),

@@ -55,6 +55,11 @@ def test_a_search_finds_what_fits_and_nothing_else(text, wanted):
     assert found(text) == {fits.pk}
 
 
+def test_a_job_is_found_by_the_row_it_is_about():
+    order, _other = JobFactory(about="shop.order:17"), JobFactory(about="shop.order:171")
+    assert found("about:shop.Order:17") == {order.pk}
+
+
 def test_a_job_is_found_by_the_worker_that_runs_or_ran_it():
     here, there = JobFactory(running=True), JobFactory(successful=True)
     there.runs.update(worker="web-2:17")

@@ -112,6 +112,9 @@ class JobRegions:
         yield {"label": _("tries"), "text": f"{job.attempt}/{job.max_attempts}"}
         if job.lost_count:
             yield {"label": _("workers lost"), "text": f"{job.lost_count}/{job.max_lost}"}
+        if job.about:
+            url = self._list(q=f"about:{job.about}")
+            yield {"label": _("about"), "text": job.about, "url": url}
         if origin := self._origin():
             yield {"label": _("enqueued by"), "text": origin}
         if job.unique_key:
