@@ -36,7 +36,7 @@ class Browsing:
     def __init__(self, browser, address):
         self.said = []
         self._browser = browser
-        self._address = address
+        self.address = address
         self._contexts = []
 
     def open(self, path, *, user=None, width=1280, height=800, **options):
@@ -45,11 +45,11 @@ class Browsing:
         context.set_default_timeout(PATIENCE)
         self._contexts.append(context)
         if user is not None:
-            context.add_cookies([_session(user, self._address)])
+            context.add_cookies([_session(user, self.address)])
         page = context.new_page()
         page.on("console", lambda message: self.said.append(message.text))
         page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.goto(f"{self._address}{path}")
+        page.goto(f"{self.address}{path}")
         return page
 
     def close(self):
@@ -64,11 +64,13 @@ def _session(user, address):
     return {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": address}
 
 
-def headline(page):
-    """Return the verdict on the dashboard."""
-    return page.locator("#jobs-headline").inner_text()
+def shows(page, selector, text):
+    """Wait until the only such part of a page has the text in it."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(selector)).to_contain_text(text, timeout=PATIENCE)
 
 
-def said(page):
-    """Return what the newest press has led to."""
-    return page.locator("ul.messagelist").inner_text().strip()
+def says(page, text):
+    """Wait until the page says what a press has led to."""
+    shows(page, "ul.messagelist", text)

@@ -74,6 +74,7 @@ def visit(browsing, admin_user):
     def visit(path, **options):
         return browsing.open(path, **{"user": admin_user, **options})
 
+    visit.address = browsing.address
     return visit
 
 

@@ -84,7 +84,9 @@ def fill(*, trouble):
     operation = _operation()
     if trouble:
         _trouble()
-    return Scene(failed.pk, running.pk, schedule.pk, operation.pk, Queue.objects.get(name="mail").pk)
+    return Scene(
+        failed.pk, running.pk, schedule.pk, operation.pk, Queue.objects.get(name="mail").pk
+    )
 
 
 def before(**span):
@@ -114,9 +116,7 @@ def _ended():
         due, end = before(minutes=ago, seconds=4), before(minutes=ago)
         times = {"run_at": due, "enqueued_at": due, "finished_at": end}
         started = before(minutes=ago, seconds=3)
-        JobFactory(
-            successful=True, name=name, queue=queue, args=args, started_at=started, **times
-        )
+        JobFactory(successful=True, name=name, queue=queue, args=args, started_at=started, **times)
     JobFactory(cancelled=True, name=REPORT, queue="report", args=[311])
 
 
@@ -197,8 +197,10 @@ def _failed_with_steps(at):
 def _steps(job, at):
     first = at - timedelta(seconds=234)
     rows = [("fetch-recipients", 0.4, 0.0, StepState.DONE, "[1001, 1002, …]")]
-    rows += [(f"send-to-{1001 + n}", 0.8 + n % 3, 1.0 + 2.5 * n, StepState.DONE, f'"msg-{n}"')
-             for n in range(4)]
+    rows += [
+        (f"send-to-{1001 + n}", 0.8 + n % 3, 1.0 + 2.5 * n, StepState.DONE, f'"msg-{n}"')
+        for n in range(4)
+    ]
     rows.append(("send-to-1017", 11.0, 223.0, StepState.FAILED, None))
     for position, (key, took, after, state, result) in enumerate(rows, start=1):
         start = first + timedelta(seconds=after)
@@ -230,7 +232,14 @@ def _running():
     claim = ClaimFactory(worker="batch-1:920")
     began = before(minutes=2, seconds=40)
     job = JobFactory(
-        running=True, name=IMPORT, queue="import", args=[52], claim_id=claim.pk, started_at=began
+        running=True,
+        name=IMPORT,
+        queue="import",
+        args=[52],
+        claim_id=claim.pk,
+        run_at=began,
+        enqueued_at=began,
+        started_at=began,
     )
     note = {"done": 3400, "total": 12_000, "note": "rows read"}
     JobProgress.objects.create(job_id=job.pk, updated_at=before(seconds=1), **note)
@@ -257,16 +266,21 @@ def _later():
 def _trouble():
     """Write what mends itself when a button is pressed."""
     late = before(minutes=6)
-    JobFactory.create_batch(41, name=SEND, queue="mail", args=[7, 50], run_at=late)
+    due = {"run_at": late, "enqueued_at": late}
+    for part in range(50, 91):
+        JobFactory(name=SEND, queue="mail", args=[7, part], **due)
     paused = {"paused_by": "ana", "paused_reason": "db upgrade"}
     Queue.objects.filter(name="report").update(paused_at=before(minutes=42), **paused)
     JobFactory.create_batch(7, name=REPORT, queue="report", args=[320])
     lost = ClaimFactory(worker="web-3:4122", expires_at=before(minutes=13))
     at = before(minutes=15)
-    JobFactory(running=True, name=ORDER, queue="order", claim_id=lost.pk, started_at=at)
+    times = {"run_at": at, "enqueued_at": at, "started_at": at}
+    JobFactory(running=True, name=ORDER, queue="order", claim_id=lost.pk, **times)
     hangs = ClaimFactory(worker="web-1:4102")
     args = {"name": DELIVER, "queue": "webhook", "args": [3997]}
-    JobFactory(running=True, **args, claim_id=hangs.pk, started_at=before(minutes=4))
+    at = before(minutes=4)
+    times = {"run_at": at, "enqueued_at": at, "started_at": at}
+    JobFactory(running=True, **args, claim_id=hangs.pk, **times)
 
 
 def _schedules():

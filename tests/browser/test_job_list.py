@@ -7,7 +7,7 @@ import pytest
 
 from django_jobs import State, clock
 from django_jobs.models import Job
-from tests.browser.browsing import said
+from tests.browser.browsing import says, shows
 from tests.factories import JobFactory, QueueFactory, WorkerFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,7 +22,9 @@ def failed_jobs(number, queue):
     times = {"run_at": at, "enqueued_at": at, "started_at": at, "finished_at": at}
     Job.objects.bulk_create(
         (
-            Job(name="tests.jobs.add", args=[1], queue=queue, state=State.FAILED, attempt=4, **times)
+            Job(
+                name="tests.jobs.add", args=[1], queue=queue, state=State.FAILED, attempt=4, **times
+            )
             for _ in range(number)
         ),
         batch_size=1_000,
@@ -58,9 +60,9 @@ def test_all_that_match_are_retried_by_a_real_worker_and_it_is_seen(visit, start
     failed_jobs(1, "web")
     page = visit(f"{LIST}?q=queue:mail")
     page.get_by_role("button", name="Retry all").click()
-    assert "Retry 10,000+ jobs?" in page.locator("#jobs-ask").inner_text()
+    shows(page, "#jobs-ask", "Retry 10,000+ jobs?")
     page.get_by_role("button", name="Yes, retry them").click()
-    assert said(page) == "They are left to the workers."
+    says(page, "They are left to the workers.")
     title, share = page.locator("#jobs-bulk-title"), page.locator("#jobs-bulk progress")
     assert "Waits for a worker" in title.inner_text()
     start_worker("--queues", "nothing")

@@ -4,7 +4,7 @@ import pytest
 
 from django_jobs import State, clock
 from django_jobs.models import Job, JobProgress
-from tests.browser.browsing import said
+from tests.browser.browsing import says, shows
 from tests.dashboard.job_pages import address
 from tests.factories import JobFactory, JobRunFactory
 
@@ -42,11 +42,11 @@ def test_a_job_is_followed_to_its_end_and_no_further(visit):
     with page.expect_response(lambda response: response.status == 286):
         end(job, "all of it")
     page.get_by_text("The job has ended.").wait_for()
-    assert "successful" in page.locator("#job-state").inner_text()
+    shows(page, "#job-state", "successful")
     assert looks_after(page, "/live/") == 0
     assert page.get_by_role("button", name="Pause refreshing").is_hidden()
     page.get_by_role("link", name="Load the page anew").click()
-    assert "all of it" in page.locator("#job-newest").inner_text()
+    shows(page, "#job-newest", "all of it")
 
 
 def test_a_failed_job_is_retried_with_other_arguments(visit):
@@ -55,13 +55,13 @@ def test_a_failed_job_is_retried_with_other_arguments(visit):
     page.get_by_role("link", name="Retry with changed arguments").click()
     page.get_by_label("left").clear()
     page.get_by_role("button", name="Change and retry").click()
-    assert page.locator(".job-argument.errors").count() == 1
+    shows(page, ".job-argument.errors", "left")
     page.get_by_label("left").fill("40")
     page.get_by_role("button", name="Change and retry").click()
-    assert f"#{job.pk}" in said(page)
+    says(page, f"#{job.pk}")
     job.refresh_from_db()
     assert (job.state, job.args) == (State.READY, [40, 2])
-    assert "add(40, 2)" in page.locator("#content").inner_text()
+    shows(page, "#content", "add(40, 2)")
 
 
 def test_a_traceback_is_copied(visit):

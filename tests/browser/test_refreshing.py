@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.sessions.models import Session
 
-from tests.browser.browsing import headline
+from tests.browser.browsing import shows
 from tests.dashboard.pages import PAGE
 from tests.factories import JobFactory, QueueFactory, WorkerFactory
 
@@ -88,7 +88,7 @@ def test_a_lost_session_leads_to_the_login_and_back_to_the_page(visit, admin_use
     page.get_by_label("Password").fill("password")
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"**{PAGE}")
-    assert "All clear" in headline(page)
+    shows(page, "#jobs-headline", "All clear")
 
 
 def test_what_breaks_the_policy_would_be_noticed(visit, browsing):
@@ -98,3 +98,15 @@ def test_what_breaks_the_policy_would_be_noticed(visit, browsing):
     (message,) = browsing.said
     assert "Content Security Policy" in message
     browsing.said.clear()
+
+
+def test_keys_lead_to_other_screens_and_are_told(visit):
+    page = visit(PAGE)
+    page.keyboard.type("?")
+    assert page.get_by_role("dialog", name="Keys").is_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.type("gj")
+    page.wait_for_url("**/admin/jobs/job/")
+    page.keyboard.type("/queue:mail")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=queue%3Amail**")

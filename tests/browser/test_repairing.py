@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 
 from django_jobs import State, enqueue
 from django_jobs.models import Job, Queue
-from tests.browser.browsing import headline, said
+from tests.browser.browsing import says, shows
 from tests.browser.conftest import kill
 from tests.crash.conditions import until
 from tests.dashboard.pages import PAGE, failing
@@ -24,9 +24,9 @@ def test_a_failure_spike_is_seen_and_all_of_it_retried(visit):
     page = visit(PAGE)
     assert ERROR in page.locator(".jobs-problem").first.inner_text()
     page.get_by_role("button", name="Retry 1").first.click()
-    assert said(page) == "1 job retried."
+    says(page, "1 job retried.")
     page.get_by_role("button", name="Retry all 19").first.click()
-    assert said(page) == "19 jobs retried."
+    says(page, "19 jobs retried.")
     assert Job.objects.filter(state=State.READY).count() == 20
 
 
@@ -36,12 +36,12 @@ def test_a_worker_that_is_killed_turns_the_page_red_by_itself(visit, settings, s
     job = enqueue(add, 2, 3)
     until(lambda: Job.objects.filter(pk=job.id, state=State.SUCCESSFUL).exists())
     page = visit(PAGE)
-    assert "All clear" in headline(page)
+    shows(page, "#jobs-headline", "All clear")
     kill(worker)
     enqueue(add, 2, 3)
     page.get_by_text("No worker is alive").wait_for()
-    assert "1 problem" in headline(page)
-    assert "python manage.py runworker" in page.locator(".jobs-problem").inner_text()
+    shows(page, "#jobs-headline", "1 problem")
+    shows(page, ".jobs-problem", "python manage.py runworker")
 
 
 def test_a_queue_is_paused_and_resumed(visit):
@@ -52,10 +52,10 @@ def test_a_queue_is_paused_and_resumed(visit):
     page.locator("#jobs-queues summary").first.click()
     page.locator("#jobs-queues").get_by_label("Reason").first.fill("db upgrade")
     page.locator("#jobs-queues").get_by_role("button", name="Pause").first.click()
-    assert "The queue “mail” is paused" in said(page)
+    says(page, "The queue “mail” is paused")
     assert Queue.objects.get().paused_reason == "db upgrade"
     page.get_by_role("button", name="Resume").first.click()
-    assert "The queue “mail” goes on" in said(page)
+    says(page, "The queue “mail” goes on")
     assert Queue.objects.get().paused_at is None
 
 
@@ -67,8 +67,8 @@ def test_of_two_who_press_the_same_button_the_second_is_told(visit):
     second.get_by_role("button", name="Pause refreshing").click()  # it would lose the button
     for page in (first, second):
         page.get_by_role("button", name="Retry all 12").first.click()
-    assert said(first) == "12 jobs retried."
-    assert said(second) == "No change: none of these jobs is failed any more."
+    says(first, "12 jobs retried.")
+    says(second, "No change: none of these jobs is failed any more.")
     assert Job.objects.filter(state=State.READY).count() == 12
     assert [entry.user.get_username() for entry in LogEntry.objects.all()] == ["admin"]
 
@@ -78,6 +78,6 @@ def test_all_of_it_works_without_javascript(visit):
     failing(12)
     page = visit(PAGE, java_script_enabled=False)
     page.get_by_role("button", name="Retry all 12").first.click()
-    assert said(page) == "12 jobs retried."
+    says(page, "12 jobs retried.")
     page.get_by_role("link", name="Refresh").click()
-    assert "No failed jobs." in page.locator("#jobs-groups").inner_text()
+    shows(page, "#jobs-groups", "No failed jobs.")
