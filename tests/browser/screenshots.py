@@ -13,8 +13,8 @@ from pathlib import Path
 
 import django
 
-WIDTH, HIGHEST = 1280, 1400
-QUALITY = 70
+WIDTH, LOWEST, HIGHEST = 1280, 240, 1100
+QUALITY = 62
 SCHEMES = ("light", "dark")
 
 
@@ -50,11 +50,15 @@ def _shop():
     runner = get_runner(settings)(verbosity=0, interactive=False)
     before = runner.setup_databases()
     quiet = {**settings.DJANGO_JOBS, "ADMIN_REFRESH": 3600}
-    with clock.frozen(NOON), override_settings(DJANGO_JOBS=quiet), chromium() as browser:
-        with served() as address:
-            browsing = Browsing(browser, address)
-            yield browsing, _begin
-            browsing.close()
+    with (
+        clock.frozen(NOON),
+        override_settings(DJANGO_JOBS=quiet),
+        chromium() as browser,
+        served() as address,
+    ):
+        browsing = Browsing(browser, address)
+        yield browsing, _begin
+        browsing.close()
     runner.teardown_databases(before)
 
 
@@ -72,9 +76,12 @@ def _begin(day):
 
 def _take(browsing, user, screen, scene, scheme, folder):
     address = screen.address.format(**vars(scene)) if scene else screen.address
-    page = browsing.open(address, user=user, width=WIDTH, color_scheme=scheme)
+    page = browsing.open(address, user=user, width=WIDTH, height=LOWEST, color_scheme=scheme)
+    # The list of the project's own models at the side tells nothing here.
+    page.evaluate("localStorage.setItem('django.admin.navSidebarIsOpen', 'false')")
+    page.reload()
     height = page.evaluate("document.documentElement.scrollHeight")
-    page.set_viewport_size({"width": WIDTH, "height": min(max(height, 400), HIGHEST)})
+    page.set_viewport_size({"width": WIDTH, "height": min(height, HIGHEST)})
     path = folder / f"{screen.name}-{scheme}.jpg"
     page.screenshot(path=path, type="jpeg", quality=QUALITY, animations="disabled")
     page.context.close()

@@ -8,7 +8,7 @@ import pytest
 from django_jobs import State, clock
 from django_jobs.models import Job
 from tests.browser.browsing import says, shows
-from tests.factories import JobFactory, QueueFactory, WorkerFactory
+from tests.factories import JobFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
