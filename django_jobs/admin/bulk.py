@@ -84,6 +84,7 @@ class BulkScreen(Screen):
             "sample": [self._shown(job) for job in found.sample],
             "fields": {**_fields(found, expected), "from": str(search.terms)},
             "back": back,
+            "parents": [(_("Jobs"), self.home), (_("Jobs"), self.address(LIST))],
         }
         template = "admin/django_jobs/bulk/confirm.html"
         return self.show(request, template, values, title=str(TITLES[verb]))

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.utils.decorators import method_decorator
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -37,7 +38,10 @@ class OperationScreen(Screen):
         """Show an operation."""
         row = self._row(request, row_id)
         live = "" if row.finished_at else self.address(f"admin:{LABEL}_bulkoperation_live", row.pk)
-        values = self._values(request, row)
+        operations = self.address(f"admin:{LABEL}_bulkoperation_changelist")
+        name = capfirst(str(BulkOperation._meta.verbose_name_plural))
+        parents = [(_("Jobs"), self.home), (name, operations)]
+        values = {**self._values(request, row), "parents": parents}
         title = f"{TITLES.get(row.verb, row.verb)} #{row.pk}"
         template = "admin/django_jobs/bulk/operation.html"
         return self.show(request, template, values, title=title, refresh=live)
@@ -85,7 +89,7 @@ class OperationScreen(Screen):
             "word": state_word(row),
             "search": shown_search(row, request),
             "done_word": DONE.get(row.verb, row.verb),
-            "expected": grouped(row.expected) if counted else f"{grouped(CAP)}+",
+            "expected": _expected(row, counted=counted),
             "handled": grouped(row.handled),
             "done": grouped(row.done),
             "asked": grouped(row.asked),
@@ -174,6 +178,13 @@ def shown_search(row: BulkOperation, request: HttpRequest) -> str:
     """Return which jobs it is about; values of arguments only for those who may see them."""
     terms = split(row.search)
     return str(terms if may_see_payload(request) else terms.hiding_payload())
+
+
+def _expected(row: BulkOperation, *, counted: bool) -> str:
+    """Return how many there are to deal with; uncounted ones are known in the end."""
+    if row.finished_at and not (counted or row.stopped_by):
+        return grouped(row.handled)
+    return grouped(row.expected) if counted else f"{grouped(CAP)}+"
 
 
 def _share(row: BulkOperation, *, counted: bool) -> int:

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
@@ -22,6 +23,7 @@ from django.views.decorators.http import require_POST
 from django_jobs import clock, schedules
 from django_jobs.admin.base import RecordAdmin
 from django_jobs.admin.schedule_forms import BackfillForm
+from django_jobs.admin.screens import LATE_FRAME
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.exceptions import JobError
@@ -168,6 +170,8 @@ class ScheduleActions(RecordAdmin):
             "meaning": _meaning(form, *lacking) if lacking else "",
             "confirm": _enqueueing(lacking[1]) if lacking else "",
             "title": _("Confirm the backfill") if lacking else _("Backfill"),
+            "late_frame": LATE_FRAME,
+            "parents": self._parents(row),
             "subtitle": row.name,
             "opts": self.opts,
             "original": row,
@@ -221,6 +225,19 @@ class ScheduleActions(RecordAdmin):
         if row is None:
             raise Http404(_("There is no schedule with the number %(id)s.") % {"id": object_id})
         return row
+
+    def _parents(self, row: Schedule) -> list[tuple[str, str]]:
+        """Return the screens above those of a schedule."""
+        site = self.admin_site.name
+        label = self.opts.app_label
+        home = reverse("admin:app_list", kwargs={"app_label": label}, current_app=site)
+        rows = reverse("admin:django_jobs_schedule_changelist", current_app=site)
+        plural = capfirst(str(self.opts.verbose_name_plural))
+        return [
+            (str(self.opts.app_config.verbose_name), home),
+            (plural, rows),
+            (row.name, _page(row)),
+        ]
 
     def _do(self, request: HttpRequest, rows: Iterable[Schedule], verb: str) -> None:
         """Do it to each row; one that cannot be dealt with stops no other."""

@@ -26,6 +26,7 @@ from django_jobs import clock, schedules
 from django_jobs.admin.rights import PAYLOAD
 from django_jobs.admin.schedule_actions import ENQUEUEING, ScheduleActions
 from django_jobs.admin.schedule_forms import COMING, ScheduleActionForm, ScheduleForm, zones
+from django_jobs.admin.screens import LATE_FRAME
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, call_text, duration
 from django_jobs.exceptions import JobError
@@ -246,7 +247,7 @@ class ScheduleAdmin(ScheduleActions):
     ) -> HttpResponse:
         """Show the form, and above it the truth about the schedule."""
         form, now = context["adminform"].form, clock.now()
-        context["zones"] = zones()
+        context["zones"], context["late_frame"] = zones(), LATE_FRAME
         preview = getattr(form, "preview", None)
         if preview is not None:
             context["preview"] = list(_coming(form.instance, preview, now))

@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
+import django
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +19,9 @@ from django_jobs.admin.rights import Rights
 LABEL = "django_jobs"
 OUT_OF_BAND: SafeString = mark_safe(' hx-swap-oob="true"')
 """In the tag of a region: htmx puts it where the page has the region of that id."""
+
+LATE_FRAME = django.VERSION >= (6, 1)
+"""From then on the admin has its breadcrumbs in a list, and tools beside the title."""
 
 STOP = 286
 """The status that ends a page's refreshing: nothing on it will change any more."""
@@ -58,6 +62,7 @@ class Screen:
             "subtitle": None,
             "app_label": LABEL,
             "now": clock.now(),
+            "late_frame": LATE_FRAME,
             "places": places(self.site.name, Rights(self.site, request), request.path),
             "live": live(refresh, pace=pace) if refresh else None,
             **values,

@@ -1,0 +1,38 @@
+"""Every screen, by name: what is looked at, and where it is."""
+
+from typing import NamedTuple
+
+JOBS = "/admin/jobs/"
+
+
+class Screen(NamedTuple):
+    """`address`: with the numbers of a scene in braces. `day`: "new", "clear" or "trouble"."""
+
+    name: str
+    address: str
+    day: str = "trouble"
+
+
+SCREENS = (
+    Screen("dashboard", JOBS),
+    Screen("dashboard-clear", JOBS, "clear"),
+    Screen("dashboard-new", JOBS, "new"),
+    Screen("jobs", f"{JOBS}job/"),
+    Screen("jobs-search", f"{JOBS}job/?q=state:failed+queue:mail"),
+    Screen("job-failed", f"{JOBS}job/{{failed}}/change/"),
+    Screen("job-running", f"{JOBS}job/{{running}}/change/"),
+    Screen("job-arguments", f"{JOBS}job/{{failed}}/arguments/"),
+    Screen("errors", f"{JOBS}failed/"),
+    Screen("queues", f"{JOBS}queue/"),
+    Screen("queue", f"{JOBS}queue/{{queue}}/change/"),
+    Screen("workers", f"{JOBS}worker/"),
+    Screen("schedules", f"{JOBS}schedule/"),
+    Screen("schedule", f"{JOBS}schedule/{{schedule}}/change/"),
+    Screen("history", f"{JOBS}history/"),
+    Screen("bulk-ask", f"{JOBS}job/bulk/?verb=retry&q=job:send_part"),
+    Screen("bulk", f"{JOBS}bulkoperation/{{operation}}/change/"),
+    Screen("batches", f"{JOBS}batch/"),
+    Screen("events", f"{JOBS}event/"),
+    Screen("runs", f"{JOBS}jobrun/"),
+    Screen("progress", "/waiting/{running}/"),
+)
