@@ -10,6 +10,7 @@ from pathlib import Path
 import django
 from django.conf import settings
 from django.core.management import call_command
+from django.utils import translation
 
 JOBS = """
 from django_jobs import job
@@ -57,4 +58,6 @@ handle = greet.enqueue("world")
 call_command("runworker", "--burst")
 handle.refresh()
 assert handle.result == "Hello world", handle.status
+with translation.override("de"):
+    assert translation.gettext("No failed jobs.") == "Keine fehlgeschlagenen Jobs."
 print("The installed wheel works:", django_jobs.__file__)

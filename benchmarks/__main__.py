@@ -32,7 +32,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.write and (given.quick or given.on or given.part):
         parser.error("--write is for whole runs.")
-    text = "\n".join([_machine(), *(_measured(engine, given) for engine in given.on or ENGINES)])
+    text = "\n".join([machine(), *(_measured(engine, given) for engine in given.on or ENGINES)])
     print(text)
     if given.write:
         _write(text)
@@ -61,7 +61,7 @@ def _measured(engine: str, given: argparse.Namespace) -> str:
     return f"\n### {TITLES[engine]}\n\n{answer['server']}.\n\n{table(figures)}"
 
 
-def _machine() -> str:
+def machine() -> str:
     """Say when and on what this was measured, without names."""
     return (
         f"Measured on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, "

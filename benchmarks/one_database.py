@@ -25,7 +25,7 @@ def main() -> None:
         ours = "–" if figure.ours is None else f"{figure.ours:,.2f}"
         print(f"  {figure.name}: {ours} {figure.unit}", file=sys.stderr, flush=True)
         figures.append(figure.as_json())
-    print(json.dumps({"server": _server(connection), "figures": figures}))
+    print(json.dumps({"server": server(connection), "figures": figures}))
     connection.close()
 
 
@@ -56,7 +56,7 @@ def _figures(vendor: str, scale: Any, parts: list[str]) -> Iterator[Any]:
         yield from eventing.measure(vendor, scale)
 
 
-def _server(connection: Any) -> str:
+def server(connection: Any) -> str:
     connection.ensure_connection()
     version = ".".join(str(number) for number in connection.get_database_version())
     return f"{connection.display_name} {version}, {_durability(connection)}"

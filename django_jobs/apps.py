@@ -3,6 +3,7 @@
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate, pre_delete
 from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy
 
 
 class DjangoJobsConfig(AppConfig):
@@ -10,7 +11,7 @@ class DjangoJobsConfig(AppConfig):
 
     name = "django_jobs"
     label = "django_jobs"
-    verbose_name = "Jobs"
+    verbose_name = gettext_lazy("Jobs")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

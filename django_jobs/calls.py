@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from django_jobs import clock, enqueueing, operations, registry
 from django_jobs.conf import get_settings
@@ -49,7 +50,7 @@ def change_arguments(
     alias = get_settings().DATABASE
     job = Job.objects.using(alias).filter(pk=job_id).first()
     if job is None:
-        return OperationResult(refused={job_id: NOT_FOUND})
+        return OperationResult(refused={job_id: str(NOT_FOUND)})
     definition = registry.get(job.name)
     new = enqueueing.new_job(definition, *_with_event(definition, args, kwargs))
     engine = get_engine(alias)
@@ -57,11 +58,8 @@ def change_arguments(
         state = engine.change_call(job_id, (new.args, new.kwargs), as_of, CHANGEABLE)
         if state is None:
             return OperationResult(refused={job_id: _touched(alias, job_id)})
-        engine.forget_cancellations([job_id])  # they compare the arguments
-        if new.cancels:
-            engine.let_cancel(job_id, new.cancels, clock.now_or_none())
-            engine.watch([job_id])
         if state is State.SCHEDULED:
+            engine.let_cancel_anew({job_id: new.cancels}, clock.now_or_none())
             return OperationResult(done=frozenset({job_id}))
         result = operations.retry([job_id], from_start=from_start)
         if result.refused:
@@ -81,9 +79,10 @@ def duplicate(job_id: int, *, seen: int | None = None) -> Copy:
     with engine.undoable():
         call = engine.hold_call(job_id)
         if call is None:
-            return Copy(None, NOT_FOUND)
+            return Copy(None, str(NOT_FOUND))
         if seen is not None and (call.copied_as or 0) != seen:
-            return Copy(call.copied_as, f"it was enqueued anew as #{call.copied_as} meanwhile")
+            text = _("it was enqueued anew as #%(id)d meanwhile") % {"id": call.copied_as}
+            return Copy(call.copied_as, text)
         definition = registry.get(call.name).using(
             queue=call.queue,
             priority=call.priority,
@@ -93,7 +92,7 @@ def duplicate(job_id: int, *, seen: int | None = None) -> Copy:
         arguments = _with_event(definition, tuple(call.args), call.kwargs)
         [handle] = enqueueing.insert(engine, [enqueueing.new_job(definition, *arguments)])
         if not handle.created or handle.id is None:
-            return Copy(handle.id, KEY_TAKEN)
+            return Copy(handle.id, str(KEY_TAKEN))
         engine.note_copy(job_id, handle.id)
     return Copy(handle.id)
 
@@ -101,8 +100,9 @@ def duplicate(job_id: int, *, seen: int | None = None) -> Copy:
 def _touched(alias: str, job_id: int) -> str:
     job = Job.objects.using(alias).filter(pk=job_id).first()
     if job is None:
-        return NOT_FOUND
-    return f"it is {job.label}, and was touched since it was looked at; look again"
+        return str(NOT_FOUND)
+    text = _("it is %(state)s, and was touched since it was looked at; look again")
+    return text % {"state": _(job.label)}
 
 
 def _with_event(

@@ -28,7 +28,8 @@ from django_jobs.models import (
     Wait,
     Worker,
 )
-from django_jobs.states import FINAL, LIVE, State
+from django_jobs.models.conditions import in_unique_index
+from django_jobs.states import FINAL, State
 from django_jobs.subscriptions import FINISHED, Match
 
 MOST_RUNS = 20
@@ -127,7 +128,7 @@ def _with_links(jobs: "QuerySet[Job]", job_id: int) -> "QuerySet[Job]":
     flow = Batch.objects.filter(parent_id=job_id)
     match = Match.of([("job_id", job_id)])
     waits = Wait.objects.filter(event=FINISHED, fields=match.fields, digest=match.digest)
-    rivals = Job.objects.filter(unique_key=OuterRef("unique_key"), state__in=sorted(LIVE))
+    rivals = Job.objects.filter(in_unique_index(), unique_key=OuterRef("unique_key"))
     return jobs.annotate(
         progress_done=Subquery(progress.values("done")),
         progress_total=Subquery(progress.values("total")),

@@ -21,7 +21,7 @@ from django_jobs.about import row_about
 from django_jobs.batches import Child, children_of
 from django_jobs.masking import mask_text
 from django_jobs.serializers import clean_text
-from django_jobs.steps import Steps, current_step
+from django_jobs.steps import Interruption, Steps, current_step
 
 LOG_LINES = 1000
 LOG_BYTES = 64 * 1024
@@ -53,8 +53,9 @@ class JobContext:
 
     Attributes: `job_id` (int, `None` outside a worker), `name` (the definition's name),
     `queue`, `attempt` (1 at the first run), `max_attempts` and `planned_at` (the planned time of
-    the schedule that the job stands for, aware, in UTC; `None` for every other job), `step` (its
-    durable steps). For the worker: `worker` (its name), `find_secrets` (how to find the texts to mask), `obeyed` (the reason that `should_stop()` gave), `settled` (the run has
+    the schedule that the job stands for, aware, in UTC; `None` for every other job). For the
+    worker: `worker` (its name), `make_steps` (how to make `step`), `find_secrets` (how to find
+    the texts to mask), `obeyed` (the reason that `should_stop()` gave), `settled` (the run has
     ended) and `error` (what it raised).
     """
 
@@ -74,8 +75,8 @@ class JobContext:
         self.attempt = attempt
         self.max_attempts = max_attempts
         self.planned_at = planned_at
-        self.step = Steps(name)
         self.worker = ""
+        self.make_steps: Callable[[JobContext], Steps] = _unrecorded
         self.find_secrets: Callable[[], frozenset[str]] = frozenset
         self.obeyed: Ask | None = None
         self.settled = False
@@ -83,10 +84,37 @@ class JobContext:
         self._ask: Ask | None = None
         self._listeners: list[Callable[[Ask], None]] = []
         self._lock = threading.Lock()
+        self._steps: Steps | None = None
+        self._over = False
         self._progress: Progress | None = None
         self._unwritten: deque[tuple[datetime, str]] = deque()
         self._tail: deque[str] = deque()
         self._tail_bytes = 0
+
+    @property
+    def step(self) -> Steps:
+        """The durable steps of the job."""
+        # Made when it is first asked for: most jobs have no steps, and a context with steps is a
+        # circle, which only the garbage collector gets rid of.
+        with self._lock:
+            if self._steps is None:
+                self._steps = self.make_steps(self)
+                if self._over:
+                    self._steps.end()
+            return self._steps
+
+    @property
+    def interruption(self) -> Interruption | None:
+        """What left the job's function at a step, `None` when nothing did (for the worker)."""
+        return None if self._steps is None else self._steps.interruption
+
+    def end_steps(self) -> Steps | None:
+        """Refuse every further step, and return those there were (for the worker)."""
+        with self._lock:
+            self._over = True
+            if self._steps is not None:
+                self._steps.end()
+            return self._steps
 
     @property
     def idempotency_key(self) -> str:
@@ -193,6 +221,12 @@ class JobContext:
         if ask is not None:
             listener(ask)
 
+    def settle(self) -> None:
+        """Note that the run has ended: nobody needs to hear more (for the worker)."""
+        self.settled = True
+        with self._lock:
+            self._listeners.clear()
+
     @property
     def ask(self) -> Ask | None:
         """Why the job is asked to stop, `None` when it is not."""
@@ -234,3 +268,7 @@ class JobContext:
         self._tail_bytes += len(line.encode()) + 1
         while self._tail_bytes > LOG_BYTES or len(self._tail) > LOG_LINES:
             self._tail_bytes -= len(self._tail.popleft().encode()) + 1
+
+
+def _unrecorded(context: JobContext) -> Steps:
+    return Steps(context.name)

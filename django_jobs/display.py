@@ -1,24 +1,40 @@
-"""How jobs are shown to people: times in words, calls as they would be typed, secrets hidden."""
+"""How jobs are shown to people: times in words, calls as they would be typed, secrets hidden.
+
+What has words or separators is in the language that is active. The units of time are symbols,
+which are the same in all of them.
+"""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+
+from django.utils.formats import get_format
+from django.utils.translation import get_language_bidi
+from django.utils.translation import gettext as _
 
 from django_jobs import registry
 from django_jobs.masking import MASK, mask_text, mask_value
 
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 LONGEST_CALL = 200
+MOMENT = r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}"
 FINE = 10
 """Below this many seconds, hundredths are shown."""
+
+
+def grouped(count: int) -> str:
+    """Return a whole number with its thousands apart: `12,345`, in German `12.345`."""
+    return f"{count:,}".replace(",", str(get_format("THOUSAND_SEPARATOR")))
 
 
 def duration(span: timedelta | float) -> str:
     """Return a span of time in its two biggest units: `1 h 5 min`, `12 s`, `0.25 s`."""
     seconds = abs(span.total_seconds() if isinstance(span, timedelta) else span)
     if seconds < FINE:
-        return f"{seconds:.2f}".rstrip("0").rstrip(".") + " s"
+        text = f"{seconds:.2f}".rstrip("0").rstrip(".")
+        return _isolated(text.replace(".", str(get_format("DECIMAL_SEPARATOR"))) + " s")
     left = round(seconds)
     for index, (size, unit) in enumerate(UNITS):
         if left >= size:
@@ -27,8 +43,8 @@ def duration(span: timedelta | float) -> str:
             for next_size, next_unit in smaller:
                 rest = left % size // next_size
                 text += f" {rest} {next_unit}" if rest else ""
-            return text
-    return "0 s"
+            return _isolated(text)
+    return _isolated("0 s")
 
 
 def ago(instant: datetime | None, now: datetime) -> str:
@@ -37,9 +53,20 @@ def ago(instant: datetime | None, now: datetime) -> str:
         return ""
     seconds = (now - instant).total_seconds()
     if abs(seconds) < 1:
-        return "just now"
-    text = duration(round(seconds))
-    return f"{text} ago" if seconds > 0 else f"in {text}"
+        return _("just now")
+    text = _("%(span)s ago") if seconds > 0 else _("in %(span)s")
+    return _isolated(text % {"span": duration(round(seconds))})
+
+
+def since_words(instant: datetime) -> str:
+    """Return since when something is so, to follow what is: ` since 2030-01-15 12:00:00 UTC`."""
+    return _(" since %(when)s UTC") % {"when": f"{instant:%Y-%m-%d %H:%M:%S}"}
+
+
+def undated(text: str) -> str:
+    """Return a text without what `since_words` put into it."""
+    words = re.escape(_(" since %(when)s UTC") % {"when": "@"})
+    return re.sub(words.replace("@", MOMENT), "", text)
 
 
 def masked_arguments(
@@ -76,6 +103,11 @@ def call_text(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """Return a JSON value as text for people, with what looks like a credential masked."""
     return mask_text(json.dumps(mask_value(value), ensure_ascii=False, indent=indent))
+
+
+def _isolated(text: str) -> str:
+    """Keep the order within `text` in a language that goes from right to left."""
+    return f"\u2068{text}\u2069" if get_language_bidi() else text
 
 
 def _masked(name: str, value: Any, *, secret: bool) -> Any:

@@ -212,7 +212,7 @@ def new_job(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str
     if definition.wants_event:
         args, kwargs = _plain_event(definition, args, kwargs)
     texts = _texts(definition, args, kwargs, get_settings().MAX_ARGUMENTS)
-    cancels = tuple(_cancels(definition, args, kwargs)) if definition.cancel_on else ()
+    what_cancels = tuple(cancels(definition, args, kwargs)) if definition.cancel_on else ()
     return NewJob(
         name=definition.name,
         queue=definition.queue,
@@ -223,8 +223,8 @@ def new_job(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str
         max_attempts=definition.max_attempts,
         max_lost=definition.max_lost,
         unique_key=definition.unique_key,
-        watched=bool(cancels),
-        cancels=cancels,
+        watched=bool(what_cancels),
+        cancels=what_cancels,
         about=_about(definition, args, kwargs),
     )
 
@@ -244,10 +244,10 @@ def _plain_event(
     )
 
 
-def _cancels(
+def cancels(
     definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Iterator[WaitFor]:
-    """Yield what cancels the job of this call."""
+    """Yield what cancels the job of this call; raises InvalidEvent where it cannot be compared."""
     given = _given(definition, args, kwargs)
     for cancellation in definition.cancel_on:
         wanted = {}

@@ -7,13 +7,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Right
 
 from django_jobs import summary
+from django_jobs.engines.bounded import beside, groups_beside, rows_beside
 from django_jobs.history import LATELY as MEASURED
 from django_jobs.history import as_time, settled
 from django_jobs.models import Job, JobRun, MutedError
@@ -33,16 +34,6 @@ _FRAME = re.compile(
     r'^  File "(?P<path>[^"\n]+)", line (?P<line>\d+), in (?P<name>.+)$', re.MULTILINE
 )
 _LIBRARY = re.compile(r"[/\\](site|dist)-packages[/\\]|[/\\]python\d\.\d+[/\\]|^<")
-
-
-class Row(NamedTuple):
-    """What is read of each failure that is considered."""
-
-    job_id: int
-    fingerprint: str
-    finished_at: datetime
-    queue: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +74,36 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
+class Failures:
+    """The newest failures: how many, one more than the cap at most, their kinds, and the newest.
+
+    The kinds are those of as many as the cap allows, the one that struck last first.
+    """
+
+    number: int = 0
+    kinds: tuple[Kind, ...] = ()
+    newest: tuple[int, ...] = ()
+
+
+class _Part(NamedTuple):
+    """Failures that are equal in `KEYS`, as the database counts them."""
+
+    fingerprint: str
+    name: str
+    queue: str
+    place: int
+    measured: int
+    number: int
+    first: datetime
+    last: datetime
+    newest_id: int
+
+
+KEYS = ("fingerprint", "name", "queue", "place", "measured")
+"""`place`: so many quarters of an hour ago. `measured`: in the minutes a speed is told of."""
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorGroup:
     """Failures of one kind among the newest: how many, since when, and the newest.
 
@@ -105,36 +126,69 @@ class ErrorGroup:
         return self.trend[-1]
 
 
-def newest_failures(alias: str) -> list[Row]:
-    """Return the newest failures, the newest first; one more than the cap at most."""
-    failed = Job.objects.using(alias).filter(state=State.FAILED).order_by("-finished_at")
-    rows: Any = failed.values_list("id", "fingerprint", "finished_at", "queue", "name")[
-        : summary.CAP + 1
-    ]
-    return [Row._make(row) for row in rows]
+def newest_failures(alias: str, now: datetime, newest: int = 0) -> Failures:
+    """Return the newest failures by kind, and the numbers of the `newest` ones; one query.
 
-
-def kinds_of(failures: Iterable[Row], now: datetime) -> list[Kind]:
-    """Return the kinds of `failures`, which come newest first; so do the kinds."""
-    members: dict[str, list[Row]] = defaultdict(list)
-    for failure in failures:
-        members[failure.fingerprint].append(failure)
+    They are told apart by the database: ten thousand rows would take longer to be read.
+    """
+    jobs = Job.objects.using(alias).order_by()
+    failed = jobs.filter(state=State.FAILED).order_by("-finished_at")
     end = as_time(settled(now))
-    begin = end - timedelta(minutes=MEASURED)
-    return [
-        Kind(
-            fingerprint=fingerprint,
-            job=found[0].name,
-            count=len(found),
-            trend=_trend([failure.finished_at for failure in found], now),
-            measured=sum(begin <= failure.finished_at < end for failure in found),
-            first=found[-1].finished_at,
-            last=found[0].finished_at,
-            newest_id=found[0].job_id,
-            queues=frozenset(failure.queue for failure in found),
-        )
-        for fingerprint, found in members.items()
+    is_measured = When(
+        finished_at__gte=end - timedelta(minutes=MEASURED), finished_at__lt=end, then=Value(1)
+    )
+    spans = (
+        When(finished_at__gt=now - RECENT * (place + 1), then=Value(place))
+        for place in range(TREND)
+    )
+    considered = failed.annotate(
+        place=Case(*spans, default=Value(TREND)), measured=Case(is_measured, default=Value(0))
+    )
+    found = jobs.filter(pk=0).aggregate(
+        number=beside(failed.values("finished_at")[: summary.CAP + 1]),
+        groups=groups_beside(considered[: summary.CAP], KEYS, "finished_at"),
+        newest=rows_beside(failed[:newest], ("id", "finished_at")),
+    )
+    ids = tuple(job_id for job_id, _ in found["newest"] or ())
+    groups: Any = found["groups"] or ()
+    parts = [
+        _Part._make((*keys, number, _instant(first), _instant(last), newest_id))
+        for *keys, number, first, last, newest_id in groups
     ]
+    return Failures(found["number"], tuple(_kinds_of(parts)), ids)
+
+
+def _instant(text: str) -> datetime:
+    """Return an instant that the database wrote into JSON; SQLite keeps UTC, and does not say so."""
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _kinds_of(parts: Iterable[_Part]) -> list[Kind]:
+    """Return the kinds, the one that struck last first."""
+    members: dict[str, list[_Part]] = defaultdict(list)
+    for part in parts:
+        members[part.fingerprint].append(part)
+    kinds = []
+    for fingerprint, found in members.items():
+        trend = [0] * (TREND + 1)
+        for part in found:
+            trend[TREND - 1 - part.place] += part.number  # those of longer ago go to the end
+        newest = max(found, key=lambda part: (part.last, part.newest_id))
+        kinds.append(
+            Kind(
+                fingerprint=fingerprint,
+                job=newest.name,
+                count=sum(part.number for part in found),
+                trend=tuple(trend[:TREND]),
+                measured=sum(part.number for part in found if part.measured),
+                first=min(part.first for part in found),
+                last=newest.last,
+                newest_id=newest.newest_id,
+                queues=frozenset(part.queue for part in found),
+            )
+        )
+    return sorted(kinds, key=lambda kind: (kind.last, kind.newest_id), reverse=True)
 
 
 def biggest(kinds: Iterable[Kind]) -> list[Kind]:
@@ -205,15 +259,6 @@ def app_place(traceback: str) -> str:
         return ""
     path = re.split(r"[/\\]", own[-1]["path"])
     return f"{'/'.join(path[-2:])}:{own[-1]['line']} in {own[-1]['name']}"
-
-
-def _trend(times: Iterable[datetime], now: datetime) -> tuple[int, ...]:
-    counts = [0] * TREND
-    for at in times:
-        place = max(0, (now - at) // RECENT)
-        if place < TREND:
-            counts[TREND - 1 - place] += 1
-    return tuple(counts)
 
 
 def _error(row: Any) -> str:

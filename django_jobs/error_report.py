@@ -17,11 +17,10 @@ from django_jobs.error_groups import (
     biggest,
     described,
     groups_of,
-    kinds_of,
     newest_failures,
 )
 from django_jobs.models import JobRun, MutedError, Worker
-from django_jobs.overview import Amount
+from django_jobs.overview import Amount, amount
 from django_jobs.states import RunOutcome
 
 MOST_GROUPS = 50
@@ -92,9 +91,8 @@ class ErrorReport:
 
 def report(alias: str, now: datetime, choice: Choice) -> ErrorReport:
     """Return the errors of the database `alias` at `now`, those that `choice` wants."""
-    failures = newest_failures(alias)
-    considered = failures[: summary.CAP]
-    kinds = kinds_of(considered, now)
+    failures = newest_failures(alias, now)
+    kinds = failures.kinds
     chosen = biggest(kind for kind in kinds if choice.chooses(kind, now))
     heads = chosen[:MOST_GROUPS]
     known = described(alias, [kind.newest_id for kind in heads], places=True)
@@ -102,8 +100,8 @@ def report(alias: str, now: datetime, choice: Choice) -> ErrorReport:
     shown = {group.fingerprint for group in groups}
     return ErrorReport(
         now=now,
-        seen=max([now, *(failure.finished_at for failure in considered[:1])]),
-        failed=Amount(len(considered), len(failures) > summary.CAP),
+        seen=max([now, *(kind.last for kind in kinds[:1])]),
+        failed=amount(failures.number, summary.CAP),
         kinds=len(kinds),
         groups=groups,
         more=len(chosen) - len(heads),
@@ -111,7 +109,7 @@ def report(alias: str, now: datetime, choice: Choice) -> ErrorReport:
         queues=tuple(sorted({queue for kind in kinds for queue in kind.queues})),
         muted=tuple(row for row in _muted(alias, now) if row.fingerprint not in shown),
         deploy=_deploy(alias, now),
-        last_failure=None if failures else _last_failure(alias),
+        last_failure=None if failures.number else _last_failure(alias),
     )
 
 

@@ -3,15 +3,19 @@
 However many jobs there are, a few queries answer, and none of them reads further than a cap.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, F, Q
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from django_jobs import clock, registry, summary
 from django_jobs.conf import get_settings
-from django_jobs.display import ago, duration
+from django_jobs.display import ago, duration, grouped
 from django_jobs.engines.endings import NEVER
 from django_jobs.models import Claim, Job, JobRun, JobStep, Queue, Tick, Wait
 from django_jobs.operations import NOT_FOUND, is_paused
@@ -21,8 +25,21 @@ from django_jobs.summary import WorkerSummary
 MOST_STEPS = 10
 """So many waiting steps of one job are named."""
 
+WAITS = (
+    (r"its children", gettext_lazy("its children")),
+    (r"the job before it", gettext_lazy("the job before it")),
+    (r'step "(?P<what>.*)"', gettext_lazy('step "%(what)s"')),
+    (r"event (?P<what>.*)", gettext_lazy("event %(what)s")),
+    (r"a job of (?P<what>.*)", gettext_lazy("a job of %(what)s")),
+    (
+        r'another try of step "(?P<what>.*)", attempt (?P<number>\d+)',
+        gettext_lazy('another try of step "%(what)s", attempt %(number)s'),
+    ),
+)
+"""What workers write into a job that waits, and how that is said."""
+
 PENDING = (StepState.WAITING, StepState.SLEEPING)
-START_A_WORKER = "Start one: python manage.py runworker"
+START_A_WORKER = gettext_lazy("Start one: python manage.py runworker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +50,16 @@ class Reason:
     """
 
     text: str
-    advice: str = ""
+    advice: str | Promise = ""
     job_id: int | None = None
 
 
 def explain(job_id: int) -> list[Reason]:
     """Return why a job is not running, the nearest reason first."""
     job = Job.objects.using(get_settings().DATABASE).filter(pk=job_id).first()
-    return [Reason(f"Job #{job_id}: {NOT_FOUND}.")] if job is None else reasons(job)
+    if job is None:
+        return [Reason(_("Job #%(id)d: %(why)s.") % {"id": job_id, "why": NOT_FOUND})]
+    return reasons(job)
 
 
 def reasons(
@@ -59,45 +78,50 @@ def reasons(
 
 
 def _scheduled(job: Job, now: datetime, run: JobRun | None = None) -> Iterator[Reason]:
-    run_now = f"To run it at once: python manage.py jobs run-now {job.pk}"
-    due = _at(job.run_at, now)
+    run_now = _advice(_("To run it at once:"), f"run-now {job.pk}")
+    due = {"when": _at(job.run_at, now)}
     if job.label == "retrying":
-        yield Reason(f"{_last_error(job, run)} Its next try is due {due}.", run_now)
+        text = _("%(error)s Its next try is due %(when)s.")
+        yield Reason(text % {"error": _last_error(job, run), **due}, run_now)
     elif job.unknown_since:
-        yield Reason(f"It was handed back, and is looked at again {due}.")
+        yield Reason(_("It was handed back, and is looked at again %(when)s.") % due)
     elif job.run_at > now:
-        yield Reason(f"It is not due until {due}.", run_now)
+        yield Reason(_("It is not due until %(when)s.") % due, run_now)
     if job.run_at <= now:
-        yield Reason(f"It has been due since {due}; a worker makes it ready within seconds.")
+        text = _("It has been due since %(when)s; a worker makes it ready within seconds.")
+        yield Reason(text % due)
     yield from _obstacles(job, now)
 
 
 def _ready(job: Job, now: datetime) -> Iterator[Reason]:
     since = ago(max(job.run_at, job.enqueued_at), now)
-    yield Reason(f'It is ready: it came into the queue "{job.queue}" {since}.')
+    text = _('It is ready: it came into the queue "%(queue)s" %(ago)s.')
+    yield Reason(text % {"queue": job.queue, "ago": since})
     obstacles = list(_obstacles(job, now))
     yield from obstacles
     ahead = _ahead(job)
-    if ahead != "0":
-        verb = "comes" if ahead == "1" else "come"
-        yield Reason(f"{_jobs(ahead)} of its queue {verb} before it.")
+    if ahead:
+        text = ngettext(
+            "%(number)s job of its queue comes before it.",
+            "%(number)s jobs of its queue come before it.",
+            ahead,
+        )
+        yield Reason(text % {"number": summary.capped(ahead)})
     elif not obstacles:
-        yield Reason("It is the next of its queue: a worker with a free place takes it.")
+        yield Reason(_("It is the next of its queue: a worker with a free place takes it."))
 
 
 def _waiting(job: Job, now: datetime, read: Iterable[JobStep] | None = None) -> Iterator[Reason]:
     steps = list(_steps(job, now, read))
     yield from steps
     if not steps:
-        yield (
-            _predecessor(job)
-            or _children(job)
-            or Reason(f"It waits for {job.waiting_for or 'nothing on record'}.")
-        )
+        what = _waits_for(job) or _("nothing on record")
+        unnamed = Reason(_("It waits for %(what)s.") % {"what": what})
+        yield _predecessor(job) or _children(job) or unnamed
     if job.run_at < NEVER:
-        yield Reason(f"It goes on {_at(job.run_at, now)} at the latest.")
+        yield Reason(_("It goes on %(when)s at the latest.") % {"when": _at(job.run_at, now)})
     if not any(worker.is_alive for worker in _workers(now)):
-        yield Reason("No worker is alive: nobody would wake it.", START_A_WORKER)
+        yield Reason(_("No worker is alive: nobody would wake it."), START_A_WORKER)
 
 
 def _running(job: Job, now: datetime) -> Iterator[Reason]:
@@ -105,37 +129,38 @@ def _running(job: Job, now: datetime) -> Iterator[Reason]:
     if claim is None or claim.expires_at < now:
         yield from _silent(job, claim, now)
         return
-    yield Reason(f"It is running: worker {claim.worker} took it {ago(job.started_at, now)}.")
+    text = _("It is running: worker %(worker)s took it %(ago)s.")
+    yield Reason(text % {"worker": claim.worker, "ago": ago(job.started_at, now)})
     if job.cancel_requested_at:
-        yield Reason(
-            f"It was asked to stop {ago(job.cancel_requested_at, now)}, and ends by itself when "
-            "it next looks.",
-            f"To take it from its worker: python manage.py jobs cancel --force {job.pk}",
-        )
+        text = _("It was asked to stop %(ago)s, and ends by itself when it next looks.")
+        advice = _advice(_("To take it from its worker:"), f"cancel --force {job.pk}")
+        yield Reason(text % {"ago": ago(job.cancel_requested_at, now)}, advice)
 
 
 def _silent(job: Job, claim: Claim | None, now: datetime) -> Iterator[Reason]:
-    worker, since = ("", "") if claim is None else (claim.worker, ago(claim.expires_at, now))
-    lease = f": its lease ended {since}" if since else ""
-    yield Reason(
-        f"It is held by a worker that is silent, {worker or 'no longer on record'}{lease}."
-    )
-    if any(other.is_alive for other in _workers(now)):
-        advice = f"To do so now: python manage.py jobs requeue {job.pk}"
-        yield Reason("A living worker takes it back within seconds.", advice)
+    if claim is None:
+        yield Reason(_("It is held by a worker that is silent, no longer on record."))
     else:
-        yield Reason("No worker is alive: nobody takes it back.", START_A_WORKER)
+        text = _("It is held by a worker that is silent, %(worker)s: its lease ended %(ago)s.")
+        yield Reason(text % {"worker": claim.worker, "ago": ago(claim.expires_at, now)})
+    if any(other.is_alive for other in _workers(now)):
+        advice = _advice(_("To do so now:"), f"requeue {job.pk}")
+        yield Reason(_("A living worker takes it back within seconds."), advice)
+    else:
+        yield Reason(_("No worker is alive: nobody takes it back."), START_A_WORKER)
 
 
 def _ended(job: Job, now: datetime) -> Iterator[Reason]:
-    when, state = ago(job.finished_at, now), State(job.state)
+    when, state = {"ago": ago(job.finished_at, now)}, State(job.state)
     if state is State.SUCCESSFUL:
-        yield Reason(f"It is over: it was successful {when}.")
+        yield Reason(_("It is over: it was successful %(ago)s.") % when)
         return
-    how = "it was cancelled" if state is State.CANCELLED else "it failed"
-    error = _last_error(job) if state is State.FAILED else ""
-    advice = f"To run it again: python manage.py jobs retry {job.pk}"
-    yield Reason(f"It is over: {how} {when}. {error}".rstrip(), advice)
+    advice = _advice(_("To run it again:"), f"retry {job.pk}")
+    if state is State.CANCELLED:
+        yield Reason(_("It is over: it was cancelled %(ago)s.") % when, advice)
+    else:
+        text = _("It is over: it failed %(ago)s. %(error)s")
+        yield Reason(text % {**when, "error": _last_error(job)}, advice)
 
 
 EXPLANATIONS: Mapping[State, Callable[[Job, datetime], Iterator[Reason]]] = {
@@ -161,16 +186,22 @@ def _obstacles(job: Job, now: datetime) -> Iterator[Reason]:
     alive = [worker for worker in workers if worker.is_alive]
     if not alive:
         last = max((worker.beat_at for worker in workers), default=None)
-        heard = f"; the last one was heard of {ago(last, now)}" if last else ""
-        yield Reason(f"No worker is alive{heard}.", START_A_WORKER)
+        text = _("No worker is alive.")
+        if last:
+            text = _("No worker is alive; the last one was heard of %(ago)s.")
+            text %= {"ago": ago(last, now)}
+        yield Reason(text, START_A_WORKER)
     elif resting := _resting(alive, job.queue):
         yield resting
     elif not any(worker.serves(job.queue) for worker in alive):
-        number = "1 worker is" if len(alive) == 1 else f"{len(alive):,} workers are"
-        yield Reason(
-            f'{number} alive, but none serves the queue "{job.queue}".',
-            f"Start one that does: python manage.py runworker --queues {job.queue}",
+        text = ngettext(
+            '%(number)s worker is alive, but none serves the queue "%(queue)s".',
+            '%(number)s workers are alive, but none serves the queue "%(queue)s".',
+            len(alive),
         )
+        text %= {"number": grouped(len(alive)), "queue": job.queue}
+        advice = _("Start one that does:")
+        yield Reason(text, f"{advice} python manage.py runworker --queues {job.queue}")
 
 
 def _resting(alive: list[WorkerSummary], queue: str) -> Reason | None:
@@ -178,46 +209,52 @@ def _resting(alive: list[WorkerSummary], queue: str) -> Reason | None:
     would = [worker for worker in alive if not worker.queues or queue in worker.queues]
     if not would or any(worker.wish is Wish.NONE for worker in would):
         return None
-    name, wish = would[0].name, would[0].wish
-    if wish is Wish.QUIET:
-        text = f'The worker {name} would serve the queue "{queue}", but is told to be quiet.'
-        return Reason(text, f"To let it go on: python manage.py jobs workers --resume {name}")
-    text = f'The worker {name} would serve the queue "{queue}", but is told to stop.'
-    return Reason(text, START_A_WORKER)
+    facts = {"worker": would[0].name, "queue": queue}
+    if would[0].wish is Wish.QUIET:
+        text = _(
+            'The worker %(worker)s would serve the queue "%(queue)s", but is told to be quiet.'
+        )
+        advice = _advice(_("To let it go on:"), f"workers --resume {would[0].name}")
+        return Reason(text % facts, advice)
+    text = _('The worker %(worker)s would serve the queue "%(queue)s", but is told to stop.')
+    return Reason(text % facts, START_A_WORKER)
 
 
 def _paused(queue: Queue, now: datetime) -> Reason:
-    by = f" by {queue.paused_by}" if queue.paused_by else ""
-    why = f": {queue.paused_reason}" if queue.paused_reason else ""
-    until = f" It resumes {_at(queue.paused_until, now)}." if queue.paused_until else ""
-    return Reason(
-        f'The queue "{queue.name}" was paused{by} {ago(queue.paused_at, now)}{why}.{until}',
-        f"To go on with it: python manage.py jobs resume {queue.name}",
-    )
+    text = _('The queue "%(queue)s" was paused%(by)s %(ago)s%(reason)s.') % {
+        "queue": queue.name,
+        "by": _(" by %(who)s") % {"who": queue.paused_by} if queue.paused_by else "",
+        "ago": ago(queue.paused_at, now),
+        "reason": f": {queue.paused_reason}" if queue.paused_reason else "",
+    }
+    if queue.paused_until:
+        text += " " + _("It resumes %(when)s.") % {"when": _at(queue.paused_until, now)}
+    return Reason(text, _advice(_("To go on with it:"), f"resume {queue.name}"))
 
 
 def _unknown(job: Job, now: datetime) -> Reason:
-    patience = duration(get_settings().UNKNOWN_JOB_PATIENCE)
     if job.unknown_since:
-        seen = ago(job.unknown_since, now)
-        text = (
-            f'Workers do not know the name "{job.name}", first {seen}; after {patience} it fails.'
-        )
+        text = _(
+            'Workers do not know the name "%(name)s", first %(ago)s; after %(span)s it fails.'
+        ) % {
+            "name": job.name,
+            "ago": ago(job.unknown_since, now),
+            "span": duration(get_settings().UNKNOWN_JOB_PATIENCE),
+        }
     else:
-        text = f'Nothing here is called "{job.name}".'
-    return Reason(
-        text,
-        f'Renamed? @job(aliases=["{job.name}"]) on the new function; then restart the workers.',
-    )
+        text = _('Nothing here is called "%(name)s".') % {"name": job.name}
+    advice = _('Renamed? @job(aliases=["%(name)s"]) on the new function; then restart the workers.')
+    return Reason(text, advice % {"name": job.name})
 
 
-def _ahead(job: Job) -> str:
-    """Return how many ready jobs of its queue are claimed before `job`; counting ends at the cap."""
+def _ahead(job: Job) -> int:
+    """Return how many ready jobs of its queue are claimed before `job`; counting ends past the cap."""
     first = Job.objects.using(get_settings().DATABASE).filter(state=State.READY, queue=job.queue)
     first = first.order_by(F("priority").desc(), "run_at", "id")[: summary.CAP + 1]
     same_time = Q(run_at__lt=job.run_at) | Q(run_at=job.run_at, id__lt=job.pk)
     before = Q(priority__gt=job.priority) | (Q(priority=job.priority) & same_time)
-    return summary.capped(first.aggregate(number=Count("id", filter=before))["number"])
+    found: int = first.aggregate(number=Count("id", filter=before))["number"]
+    return found
 
 
 def _steps(job: Job, now: datetime, read: Iterable[JobStep] | None = None) -> Iterator[Reason]:
@@ -242,22 +279,30 @@ def _steps(job: Job, now: datetime, read: Iterable[JobStep] | None = None) -> It
         if wait is not None and wait.child_id:
             yield _child(step, wait.child_id, children.get(wait.child_id))
         elif wait is not None:
-            limit = f", until {_at(step.wake_at, now)}" if step.wake_at else ""
-            advice = f"To send it: python manage.py jobs send-event {wait.event} --data …"
-            yield Reason(
-                f'Step "{step.key}" waits for the event {wait.event}{limit}; '
-                f"it began {ago(wait.since, now)}.",
-                advice,
-            )
+            yield _event(step, wait, now)
         elif step.wake_at and step.wake_at > now:
-            yield Reason(f'Step "{step.key}" sleeps until {_at(step.wake_at, now)}.')
+            text = _('Step "%(step)s" sleeps until %(when)s.')
+            yield Reason(text % {"step": step.key, "when": _at(step.wake_at, now)})
+
+
+def _event(step: JobStep, wait: Wait, now: datetime) -> Reason:
+    limit = _(", until %(when)s") % {"when": _at(step.wake_at, now)} if step.wake_at else ""
+    text = _('Step "%(step)s" waits for the event %(event)s%(limit)s; it began %(ago)s.') % {
+        "step": step.key,
+        "event": wait.event,
+        "limit": limit,
+        "ago": ago(wait.since, now),
+    }
+    return Reason(text, _advice(_("To send it:"), f"send-event {wait.event} --data …"))
 
 
 def _child(step: JobStep, child_id: int, child: Job | None) -> Reason:
-    what = f"{child}, which is {child.label}" if child else f"job #{child_id}, which is gone"
-    advice = f"Why that takes so long: python manage.py jobs why {child_id}" if child else ""
-    text = f'Step "{step.key}" waits for the end of {what}.'
-    return Reason(text, advice, child_id if child else None)
+    if child is None:
+        text = _('Step "%(step)s" waits for the end of job #%(id)d, which is gone.')
+        return Reason(text % {"step": step.key, "id": child_id})
+    text = _('Step "%(step)s" waits for the end of %(job)s, which is %(state)s.')
+    facts = {"step": step.key, "job": child, "state": _(child.label)}
+    return Reason(text % facts, _why(child_id), child_id)
 
 
 def _predecessor(job: Job) -> Reason | None:
@@ -268,26 +313,37 @@ def _predecessor(job: Job) -> Reason | None:
     if job.schedule_id is None or not ticks.filter(held=True, job_id=job.pk).exists():
         return None
     before = ticks.exclude(job_id=job.pk).order_by("id").values_list("job_id", flat=True).first()
-    what = "the job before it" if before is None else f"#{before}, the job before it"
-    advice = f"Why that takes so long: python manage.py jobs why {before}" if before else ""
-    return Reason(f"It waits for the end of {what} of the same schedule.", advice, before)
+    if before is None:
+        return Reason(_("It waits for the end of the job before it of the same schedule."))
+    text = _("It waits for the end of #%(id)d, the job before it of the same schedule.")
+    return Reason(text % {"id": before}, _why(before), before)
 
 
 def _children(job: Job) -> Reason | None:
     """Return which of its children the parent of a flow waits for."""
-    text, first = summary.its_children(job)
-    advice = f"Why that takes so long: python manage.py jobs why {first}" if first else ""
-    return Reason(f"It waits for {text}.", advice, first) if text else None
+    what, first = summary.its_children(job)
+    text = _("It waits for %(what)s.") % {"what": what}
+    return Reason(text, _why(first) if first else "", first) if what else None
 
 
 def _last_error(job: Job, run: JobRun | None = None) -> str:
     if run is None:
         runs = JobRun.objects.using(get_settings().DATABASE).filter(job=job.pk).order_by("-id")
         run = runs.only("error_type", "error").first()
-    attempt = f"Attempt {job.attempt} of {job.max_attempts} failed"
+    attempt = _("Attempt %(number)d of %(most)d failed") % {
+        "number": job.attempt,
+        "most": job.max_attempts,
+    }
     if job.state == State.SCHEDULED and job.waiting_for:
-        attempt = f"It waits for {job.waiting_for}"
+        attempt = _("It waits for %(what)s") % {"what": _waits_for(job)}
     return f"{attempt}: {run.error_type}: {run.error}." if run and run.error_type else f"{attempt}."
+
+
+def _waits_for(job: Job) -> str:
+    stored = job.waiting_for or ""
+    found = ((re.fullmatch(pattern, stored, re.DOTALL), words) for pattern, words in WAITS)
+    said = (str(words) % match.groupdict() for match, words in found if match)
+    return next(said, stored)
 
 
 def _workers(now: datetime) -> tuple[WorkerSummary, ...]:
@@ -298,5 +354,9 @@ def _at(instant: datetime, now: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC ({ago(instant, now)})"
 
 
-def _jobs(number: str) -> str:
-    return f"{number} job" if number == "1" else f"{number} jobs"
+def _why(job_id: int) -> str:
+    return _advice(_("Why that takes so long:"), f"why {job_id}")
+
+
+def _advice(words: str, command: str) -> str:
+    return f"{words} python manage.py jobs {command}"

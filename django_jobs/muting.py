@@ -6,6 +6,7 @@ Nothing else changes: their jobs stay failed, are shown and can be retried.
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from django_jobs import clock
 from django_jobs.conf import get_settings
@@ -37,7 +38,8 @@ def mute(fingerprint: str, *, by: str = "", until: datetime | None = None) -> bo
     alias = get_settings().DATABASE
     count = _count(alias, fingerprint)
     if not fingerprint or not count:
-        raise ErrorNotFound(f'no failed job has the fingerprint "{fingerprint}"')
+        text = _('no failed job has the fingerprint "%(fingerprint)s"')
+        raise ErrorNotFound(text % {"fingerprint": fingerprint})
     values = {"muted_at": now, "muted_by": by[:150], "muted_until": until, "count": count}
     rows = MutedError.objects.using(alias)
     with transaction.atomic(using=alias):

@@ -11,10 +11,14 @@ from typing import Any
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from django_jobs import clock, registry
 from django_jobs.announcements import announce, hurry
+from django_jobs.cancelling import let_cancel_anew
 from django_jobs.conf import get_settings
+from django_jobs.display import since_words
 from django_jobs.engines import get_engine
 from django_jobs.exceptions import InvalidQueue
 from django_jobs.models import Claim, Job, Queue
@@ -26,8 +30,8 @@ BLOCK = 1000
 
 LONGEST_LIMIT = 2**31 - 1
 
-NOT_FOUND = "there is no such job; it may have been pruned"
-KEY_TAKEN = "another live job has its unique key by now"
+NOT_FOUND = gettext_lazy("there is no such job; it may have been pruned")
+KEY_TAKEN = gettext_lazy("another live job has its unique key by now")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +53,13 @@ def retry(job_ids: Iterable[int], *, from_start: bool = False) -> OperationResul
     Finished steps stay finished, unless it goes `from_start`. The parent of a flow waits for those
     of its children that have not ended.
     """
-    otherwise = "only a finished job can be retried"
+    otherwise = _("only a finished job can be retried")
     return _make_ready(job_ids, FINAL, otherwise, finished=from_start)
 
 
 def run_now(job_ids: Iterable[int]) -> OperationResult:
     """Make scheduled jobs ready at once, retries that wait for their backoff included."""
-    return _make_ready(job_ids, {State.SCHEDULED}, "only a scheduled job can be run now")
+    return _make_ready(job_ids, {State.SCHEDULED}, _("only a scheduled job can be run now"))
 
 
 def cancel(
@@ -72,7 +76,7 @@ def cancel(
     done: set[int] = set()
     asked: set[int] = set()
     with transaction.atomic(using=alias):
-        for _ in range(2):  # a job may start, or come back, between the two statements
+        for _twice in range(2):  # a job may start, or come back, between the two statements
             done |= engine.move(_rest(ids, done, asked), State.CANCELLED, _from(IDLE), now)
             running = [] if only_waiting else _rest(ids, done, asked)
             if force:
@@ -81,7 +85,7 @@ def cancel(
                 asked |= engine.ask_to_stop(running, now)
         if asked:
             hurry(connections[alias])
-        refused = _reasons(alias, _rest(ids, done, asked), "it cannot be cancelled any more")
+        refused = _reasons(alias, _rest(ids, done, asked), _("it cannot be cancelled any more"))
     return OperationResult(frozenset(done), frozenset(asked), refused)
 
 
@@ -98,7 +102,7 @@ def requeue(job_ids: Iterable[int], *, force: bool = False) -> OperationResult:
         takeable = [job_id for job_id in ids if job_id not in held]
         done = get_engine(alias).take(takeable, State.READY, RunOutcome.RELEASED, now)
         rest = [job_id for job_id in takeable if job_id not in done]
-        refused = {**held, **_reasons(alias, rest, "only a running job can be requeued")}
+        refused = {**held, **_reasons(alias, rest, _("only a running job can be requeued"))}
         _announce_jobs(alias, done)
     return OperationResult(frozenset(done), refused=refused)
 
@@ -109,7 +113,7 @@ def delete(job_ids: Iterable[int]) -> OperationResult:
     alias = get_settings().DATABASE
     with transaction.atomic(using=alias):
         done = get_engine(alias).delete(ids)
-        refused = _reasons(alias, _rest(ids, done), "only a finished job can be deleted")
+        refused = _reasons(alias, _rest(ids, done), _("only a finished job can be deleted"))
     return OperationResult(frozenset(done), refused=refused)
 
 
@@ -165,7 +169,7 @@ def set_latency_limit(name: str, seconds: int | None) -> bool:
         raise ValueError(f"seconds must be 1 to {LONGEST_LIMIT:,}, got {seconds:,}")
     rows = Queue.objects.using(get_settings().DATABASE).filter(name=name)
     if not rows.exists():
-        raise InvalidQueue(f'no queue "{name}" was seen')
+        raise InvalidQueue(_('no queue "%(name)s" was seen') % {"name": name})
     others = rows.exclude(latency_limit=seconds) if seconds else rows.exclude(latency_limit=None)
     return others.update(latency_limit=seconds) > 0
 
@@ -192,8 +196,9 @@ def _make_ready(
         get_engine(alias).reopen(done)
         if finished is not None:
             get_engine(alias).forget_steps(done, finished=finished)
+            let_cancel_anew(get_engine(alias), done, clock.now_or_none())
             get_engine(alias).reopen_flows(done, clock.now_or_none())
-        refused = dict.fromkeys(taken, KEY_TAKEN)
+        refused = dict.fromkeys(taken, str(KEY_TAKEN))
         refused |= _reasons(alias, _rest(ids, done, taken), otherwise)
         _announce_jobs(alias, done)
     return OperationResult(frozenset(done), refused=refused)
@@ -251,7 +256,7 @@ def _reasons(alias: str, ids: list[int], otherwise: str) -> dict[int, str]:
     )
     rows = _rows(alias, ids, *columns)
     return {
-        job_id: f"{_situation(rows[job_id])}; {otherwise}" if job_id in rows else NOT_FOUND
+        job_id: f"{_situation(rows[job_id])}; {otherwise}" if job_id in rows else str(NOT_FOUND)
         for job_id in ids
     }
 
@@ -267,7 +272,8 @@ def _situation(row: Mapping[str, Any]) -> str:
     since = row["finished_at"] if state in FINAL else None
     if state is State.RUNNING:
         since = row["cancel_requested_at"] or row["started_at"]
-    return f"it is {word}" + (f" since {since:%Y-%m-%d %H:%M:%S} UTC" if since else "")
+    text = _("it is %(state)s") % {"state": _(word)}
+    return text + since_words(since) if since else text
 
 
 def _held(alias: str, ids: list[int]) -> dict[int, str]:
@@ -284,10 +290,10 @@ def _held(alias: str, ids: list[int]) -> dict[int, str]:
     for job_id, claim_id in jobs.items():
         if claim := claims.get(claim_id):
             left = max(claim.expires_at - clock.now(), timedelta())
-            reasons[job_id] = (
-                f"worker {claim.worker} still holds it, for another {left.total_seconds():.0f} s "
-                "unless it extends its lease; to take it all the same, force it"
-            )
+            reasons[job_id] = _(
+                "worker %(worker)s still holds it, for another %(seconds)d s unless it extends its "
+                "lease; to take it all the same, force it"
+            ) % {"worker": claim.worker, "seconds": round(left.total_seconds())}
     return reasons
 
 
@@ -302,5 +308,7 @@ def _check_known(name: str, seen: Collection[str]) -> None:
     known = {"default", *seen, *declared, *get_settings().QUEUES}
     if name not in known:
         match = nearest(name, sorted(known))
-        hint = f' Did you mean "{match}"?' if match else ""
-        raise InvalidQueue(f'no queue "{name}" (known: {", ".join(sorted(known))}).{hint}')
+        text = _('no queue "%(name)s" (known: %(known)s).')
+        text %= {"name": name, "known": ", ".join(sorted(known))}
+        hint = " " + _('Did you mean "%(match)s"?') % {"match": match} if match else ""
+        raise InvalidQueue(f"{text}{hint}")

@@ -4,7 +4,7 @@ Says what is there; what of it is wrong says `verdict`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -13,15 +13,15 @@ from django.db.models import Case, Count, DateTimeField, F, Min, OuterRef, Q, Qu
 
 from django_jobs import recent, registry, summary
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.engines.bounded import BoundedCount, BoundedMin, beside
 from django_jobs.error_groups import (
     ErrorGroup,
     Failure,
-    Row,
+    Failures,
     biggest,
     failure_of,
     groups_of,
-    kinds_of,
     newest_failures,
     with_muting,
 )
@@ -66,7 +66,7 @@ class Amount(NamedTuple):
     capped: bool = False
 
     def __str__(self) -> str:
-        return f"{self.number:,}" + ("+" if self.capped else "")
+        return grouped(self.number) + ("+" if self.capped else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def look(alias: str, now: datetime) -> Overview:
         part = reading.part
         workers = part(WORKERS, lambda: summary.workers(alias, now)) or ()
         claims = part(RUNNING, lambda: _claims(alias)) or []
-        failures = part(ERRORS, lambda: newest_failures(alias)) or []
+        failures = part(ERRORS, lambda: newest_failures(alias, now, NEWEST)) or Failures()
         known = part(ERRORS, lambda: _described(alias, failures, claims, now)) or _Described()
         queues = part(QUEUES, lambda: queue_states(alias, now, workers)) or ()
         schedules = part(SCHEDULES, lambda: _schedules(alias)) or ()
@@ -179,7 +179,7 @@ def look(alias: str, now: datetime) -> Overview:
     return Overview(
         now=now,
         held=_held(claims),
-        failed=amount(len(failures), summary.CAP),
+        failed=amount(failures.number, summary.CAP),
         groups=known.groups,
         newest=known.newest,
         overdue=known.overdue,
@@ -265,11 +265,10 @@ def _silent(claims: Iterable[Claim], now: datetime) -> tuple[SilentWorker, ...]:
 
 
 def _described(
-    alias: str, failures: Sequence[Row], claims: Iterable[Claim], now: datetime
+    alias: str, failures: Failures, claims: Iterable[Claim], now: datetime
 ) -> _Described:
     """Return the biggest groups of failures, those that grow first, and the jobs of note."""
-    kinds = biggest(kinds_of(failures[: summary.CAP], now))[:MOST_GROUPS]
-    ids = [failure.job_id for failure in failures[:NEWEST]]
+    kinds, ids = biggest(failures.kinds)[:MOST_GROUPS], failures.newest
     failed = Q(pk__in={*(kind.newest_id for kind in kinds), *ids}, state=State.FAILED)
     jobs = _of_note(alias, failed | _overdue(claims, now))
     known = {job.pk: failure_of(job) for job in jobs if job.state == State.FAILED}

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, Count, F, Q, Value, When
+from django.db.models import Case, F, Q, Value, When
 
 from django_jobs import summary
+from django_jobs.engines.bounded import groups_beside
 from django_jobs.history import Speed, speeds
 from django_jobs.models import Claim, Job, Queue
+from django_jobs.models.conditions import in_due_index
 from django_jobs.overview import (
     MOST_CLAIMS,
     MOST_QUEUES,
@@ -112,24 +114,20 @@ def _counts(alias: str) -> tuple[Mapping[tuple[str, str], int], bool, bool]:
     jobs = Job.objects.using(alias).order_by()
     running = jobs.filter(pk__in=held[:MOST_RUNNING], claim_id__isnull=False)
     # No index has the queues of those that wait: a window over all of them is counted by queue.
-    later = jobs.filter(state__in=[State.SCHEDULED, State.WAITING]).order_by("run_at", "id")
-    window = later.values("pk")[: summary.CAP + 1]
+    later = jobs.filter(in_due_index()).order_by("run_at")
     kind = Case(
         When(state=State.WAITING, then=Value(WAITING)),
         When(Q(attempt=0, waiting_for=None), then=Value(SCHEDULED)),
         default=Value(RETRYING),
     )
-    rows: Any = _by_queue(running, Value(RUNNING)).union(
-        _by_queue(jobs.filter(pk__in=window), kind), all=True
+    keys = ("queue", "kind")
+    found = jobs.filter(pk=0).aggregate(
+        running=groups_beside(running.annotate(kind=Value(RUNNING))[:MOST_RUNNING], keys),
+        later=groups_beside(later.annotate(kind=kind)[: summary.CAP + 1], keys),
     )
-    rows = rows.order_by()  # Django 6.1 would order by the model's own field, which is not there
+    running_rows, later_rows = found["running"] or (), found["later"] or ()
     counts: dict[tuple[str, str], int] = defaultdict(int)
-    for queue, name, number in rows:
+    for queue, name, number in (*running_rows, *later_rows):
         counts[queue, name] += number
-    waiting = sum(number for (_, name), number in counts.items() if name != RUNNING)
-    return counts, len(held) > MOST_RUNNING, waiting > summary.CAP
-
-
-def _by_queue(jobs: Any, kind: Any) -> Any:
-    counted = jobs.annotate(kind=kind).values("queue", "kind").annotate(number=Count("pk"))
-    return counted.values_list("queue", "kind", "number")
+    waits = sum(number for *_, number in later_rows)
+    return counts, len(held) > MOST_RUNNING, waits > summary.CAP

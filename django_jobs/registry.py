@@ -81,8 +81,7 @@ def listeners() -> Iterator[tuple[Trigger, "Definition"]]:
         # A missing target is reported by the system check E012.
         target = find(definition.on_failure) if definition.on_failure else None
         if target is not None:
-            for name in (definition.name, *definition.aliases):
-                yield Trigger(FAILED, (("job", name),)), target
+            yield Trigger(FAILED, (("job", definition.name),)), target
 
 
 def generation() -> int:

@@ -8,10 +8,12 @@ from datetime import timedelta
 
 from django.db import connections, transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from django_jobs import clock
 from django_jobs.announcements import hurry
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.engines.base import Engine
 from django_jobs.exceptions import WorkerBusy, WorkerNotFound
 from django_jobs.models import Claim, Worker
@@ -58,13 +60,14 @@ def forget(name: str) -> None:
         claims = Claim.objects.using(alias).filter(worker=name).values_list("job_ids", flat=True)
         held = sum(len(ids) for ids in claims[:MOST_CLAIMS])
         if held:
-            raise WorkerBusy(f'the worker "{name}" holds jobs ({held:,}); requeue them first')
+            text = _('the worker "%(name)s" holds jobs (%(number)s); requeue them first')
+            raise WorkerBusy(text % {"name": name, "number": grouped(held)})
         rows = _rows(alias).filter(name=name)
         if rows.filter(beat_at__lt=silent_before).delete()[0]:
             return
         if not rows.exists():
             raise _not_found(name)
-    raise WorkerBusy(f'the worker "{name}" lives')
+    raise WorkerBusy(_('the worker "%(name)s" lives') % {"name": name})
 
 
 def _want(name: str, wish: Wish, by: str) -> bool:
@@ -90,4 +93,4 @@ def _rows(alias: str) -> "QuerySet[Worker]":
 
 
 def _not_found(name: str) -> WorkerNotFound:
-    return WorkerNotFound(f'no worker on record is called "{name}"')
+    return WorkerNotFound(_('no worker on record is called "%(name)s"') % {"name": name})

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from django.utils.translation import gettext_lazy
+
 
 class State(StrEnum):
     """Where a job stands. Four of the names are Django's own (`django.tasks`)."""
@@ -228,6 +230,54 @@ def label(
     return state.value.lower()
 
 
+WORDS = {
+    "scheduled": gettext_lazy("scheduled"),
+    "ready": gettext_lazy("ready"),
+    "running": gettext_lazy("running"),
+    "waiting": gettext_lazy("waiting"),
+    "successful": gettext_lazy("successful"),
+    "failed": gettext_lazy("failed"),
+    "cancelled": gettext_lazy("cancelled"),
+    "stopping": gettext_lazy("stopping"),
+    "retrying": gettext_lazy("retrying"),
+    "retried": gettext_lazy("retried"),
+    "snoozed": gettext_lazy("snoozed"),
+    "suspended": gettext_lazy("suspended"),
+    "timed out": gettext_lazy("timed out"),
+    "lost": gettext_lazy("lost"),
+    "released": gettext_lazy("released"),
+    "quiet": gettext_lazy("quiet"),
+    "stop": gettext_lazy("stop"),
+    "done": gettext_lazy("done"),
+    "sleeping": gettext_lazy("sleeping"),
+    "fail": gettext_lazy("fail"),
+    "ignore": gettext_lazy("ignore"),
+    "continue": gettext_lazy("continue"),
+    "skip": gettext_lazy("skip"),
+    "one": gettext_lazy("one"),
+    "all": gettext_lazy("all"),
+    "queue one": gettext_lazy("queue one"),
+    "queue all": gettext_lazy("queue all"),
+    "cancel old": gettext_lazy("cancel old"),
+    "allow": gettext_lazy("allow"),
+    "on time": gettext_lazy("on time"),
+    "caught up": gettext_lazy("caught up"),
+    "skipped": gettext_lazy("skipped"),
+    "missed": gettext_lazy("missed"),
+    "backfilled": gettext_lazy("backfilled"),
+    "manual": gettext_lazy("manual"),
+    "retry": gettext_lazy("retry"),
+    "cancel": gettext_lazy("cancel"),
+    "delete": gettext_lazy("delete"),
+}
+"""What `label` and `spoken` return, and how that is said in the language that is active."""
+
+
 def as_choices(names: type[StrEnum]) -> list[tuple[str, Any]]:
-    """Return the members of `names` as the choices of a model field."""
-    return [(member.value, member.value.lower().replace("_", " ")) for member in names]
+    """Return the members of `names` as the choices of a model field, in words."""
+    return [(member.value, WORDS[word] if (word := spoken(member)) else "") for member in names]
+
+
+def spoken(name: StrEnum) -> str:
+    """Return a member of ours as plain words, in English; `WORDS` has them in other languages."""
+    return name.value.lower().replace("_", " ")

@@ -213,6 +213,7 @@ def pairs(match: Any) -> tuple[tuple[str, Any], ...]:
             raise InvalidEvent(
                 f'match compares "{path}" with {value!r}; it takes texts, numbers, booleans, None.'
             )
+        _check_spelled(path, value)
     return tuple(match.items())
 
 
@@ -253,6 +254,13 @@ def _check_pattern(pattern: Any) -> None:
     check_name(pattern)
     if pattern.startswith(SYSTEM) and pattern not in (*ENDS, FINISHED):
         raise InvalidEvent(f'"{pattern}": our events are {", ".join((*ENDS, FINISHED))}.')
+
+
+def _check_spelled(path: str, value: Any) -> None:
+    try:
+        json.dumps(value)
+    except ValueError:  # so many digits that Python refuses to write them
+        raise InvalidEvent(f'match compares "{path}" with a number too long for JSON.') from None
 
 
 def _digest(values: list[Any]) -> str:

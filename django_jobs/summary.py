@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.utils.translation import gettext as _
 
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.models import Batch, BatchJob, Claim, Job, JobRun, Queue, Worker
 from django_jobs.operations import is_paused
 from django_jobs.states import State, Wish
@@ -99,7 +101,7 @@ def scheduled(alias: str, queues: Collection[str]) -> str:
     rows = Job.objects.using(alias).filter(state=State.SCHEDULED).order_by()[: CAP + 1]
     served = Q(queue__in=queues) if queues else Q(id__isnull=False)
     found = rows.aggregate(seen=Count("id"), served=Count("id", filter=served))
-    return f"{min(found['served'], CAP):,}" + ("+" if found["seen"] > CAP else "")
+    return grouped(min(found["served"], CAP)) + ("+" if found["seen"] > CAP else "")
 
 
 def unserved(alias: str, now: datetime) -> list[str]:
@@ -148,7 +150,10 @@ def its_children(job: Job) -> tuple[str, int | None]:
     ids = list(left.exclude(job_id=job.pk).values_list("job_id", flat=True)[: MOST_CHILDREN + 1])
     named = ", ".join(f"#{child_id}" for child_id in ids[:MOST_CHILDREN])
     more = " …" if len(ids) > MOST_CHILDREN else ""
-    text = f"its children: {flow.pending:,} of {flow.total:,} have not ended"
+    text = _("its children: %(pending)s of %(total)s have not ended") % {
+        "pending": grouped(flow.pending),
+        "total": grouped(flow.total),
+    }
     return (f"{text}, {named}{more}", ids[0]) if ids else (text, None)
 
 
@@ -160,14 +165,14 @@ def _counts(alias: str) -> tuple[tuple[str, str], ...]:
     newest = jobs.aggregate(newest=Max("id"))["newest"] or 0
     recent = jobs.filter(id__gt=newest - CAP, state__in=ENDED).values_list("state")
     ended = dict(recent.annotate(number=Count("id")))
-    words = [(state.value.lower(), number) for state, number in counts]
-    words += [(state.value.lower(), f"{ended.get(state, 0):,}") for state in ENDED]
+    words = [(state.value.lower(), count) for state, count in counts]
+    words += [(state.value.lower(), grouped(ended.get(state, 0))) for state in ENDED]
     return tuple(words)
 
 
-def capped(number: int) -> str:
+def capped(count: int) -> str:
     """Return a number in words; counting ended at the cap."""
-    return f"{CAP:,}+" if number > CAP else f"{number:,}"
+    return f"{grouped(CAP)}+" if count > CAP else grouped(count)
 
 
 def _queues(alias: str, now: datetime) -> tuple[QueueSummary, ...]:
@@ -180,7 +185,7 @@ def _queues(alias: str, now: datetime) -> tuple[QueueSummary, ...]:
     return tuple(
         QueueSummary(
             name,
-            f"{waiting.get(name, (0, None))[0]:,}",
+            grouped(waiting.get(name, (0, None))[0]),
             waiting.get(name, (0, None))[1],
             name in rows and is_paused(rows[name], now),
         )

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from django_jobs import clock
 from django_jobs.conf import get_settings
-from django_jobs.display import ago, duration
+from django_jobs.display import ago, duration, grouped
 from django_jobs.error_groups import RECENT, TREND, ErrorGroup
 from django_jobs.overview import (
     ERRORS,
@@ -228,7 +228,7 @@ def silent_worker(seen: Overview) -> Iterator[Problem]:
             "The worker %(name)s is silent since its lease ended %(ago)s, with %(number)s job.",
             "The worker %(name)s is silent since its lease ended %(ago)s, with %(number)s jobs.",
             number,
-        ) % {"name": worker.name, "ago": ago(worker.since, seen.now), "number": f"{number:,}"}
+        ) % {"name": worker.name, "ago": ago(worker.since, seen.now), "number": grouped(number)}
         fix = Fix(Operation.REQUEUE, worker.name, number, worker.job_ids[:NAMED])
         yield Problem("silent-worker", Level.BAD, text, fix=fix)
 
@@ -244,7 +244,7 @@ def failure_spike(seen: Overview) -> Iterator[Problem]:
                 "%(error)s"
             )
         text %= {
-            "recent": f"{group.measured if often else group.recent:,}",
+            "recent": grouped(group.measured if often else group.recent),
             "share": f"{_share(group, seen):.0%}",
             "job": group.newest.name.rpartition(".")[2],
             "span": duration(RECENT),
@@ -319,7 +319,7 @@ def given_up_event(seen: Overview) -> Iterator[Problem]:
             "%(number)s event of the last 24 hours could not be handed out.",
             "%(number)s events of the last 24 hours could not be handed out.",
             seen.given_up,
-        ) % {"number": f"{seen.given_up:,}"}
+        ) % {"number": grouped(seen.given_up)}
         advice = "python manage.py jobs events --problems"
         yield Problem("given-up-event", Level.WARNING, text, advice)
 

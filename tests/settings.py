@@ -88,6 +88,7 @@ except postgres.NotAvailable as error:
 
 DATABASES = {"default": DEFAULT, "other": _sqlite("other", os.environ.get("TEST_OTHER_NAME"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = os.environ.get("TEST_LANGUAGE", "en-us")
 DJANGO_JOBS = json.loads(os.environ.get("TEST_DJANGO_JOBS", "{}"))
 
 BASE_URL = "http://localhost:8000"

@@ -37,6 +37,12 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
     assert wanted <= set(wheel.namelist())
 
 
+def test_the_catalogues_are_in_the_wheel(wheel):
+    found = {name for name in wheel.namelist() if name.startswith("django_jobs/locale/de/")}
+    folder = "django_jobs/locale/de/LC_MESSAGES"
+    assert found == {f"{folder}/django.po", f"{folder}/django.mo"}
+
+
 def test_nothing_but_the_package_is_in_the_wheel(wheel):
     tops = {name.partition("/")[0] for name in wheel.namelist()}
     assert tops == {"django_jobs", f"django_jobs_db-{django_jobs.__version__}.dist-info"}

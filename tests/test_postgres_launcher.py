@@ -14,6 +14,8 @@ import pytest
 from example_project import postgres
 from example_project.postgres import Binaries, NotAvailable, find, settings_from_url, start
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 20
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another account")

@@ -6,16 +6,19 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
+from django.utils import timezone
 
 from django_jobs import enqueue, enqueue_many
 from django_jobs.management.commands import runworker
 from django_jobs.models import Job, Worker
 from django_jobs.states import State
 from django_jobs.worker import startup
+from tests.factories import ScheduleFactory
 from tests.jobs import add, fail_for_good
 from tests.worker.making import DEADLINE, until
 
@@ -77,6 +80,15 @@ def test_it_says_what_it_is_and_what_its_jobs_do(run):
     assert "event=failed" in text
     assert "no way" in text
     assert "Traceback" not in text
+
+
+def test_in_a_german_project_it_says_the_same(run):
+    ScheduleFactory(name="night", next_run_at=timezone.now() + timedelta(hours=5))
+    enqueue(add, 2, 3)
+    lines = output(run("--burst", TEST_LANGUAGE="de")).splitlines()
+    assert re.fullmatch(r"schedules 1  next: night .* UTC \(in 4 h 59 min\)", lines[3])
+    assert re.fullmatch(r"waiting   1  oldest [\d.]+ s", lines[4])
+    assert "event=successful" in "\n".join(lines[6:])
 
 
 def test_json_lines_are_json(run):

@@ -268,8 +268,8 @@ def test_the_newest_failures_come_first():
 
 def test_a_failure_that_is_retried_meanwhile_breaks_nothing(monkeypatch):
     failing(1)
-    counted = overview.newest_failures("default")
-    monkeypatch.setattr(overview, "newest_failures", lambda _alias: counted)
+    counted = overview.newest_failures("default", NOON, 6)
+    monkeypatch.setattr(overview, "newest_failures", lambda *_: counted)
     Job.objects.update(state="READY", finished_at=None)
     seen = look("default", NOON)
     assert (seen.groups, seen.newest) == ((), ())

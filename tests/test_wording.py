@@ -1,5 +1,6 @@
 """Words are right when they can be read back: here is a reader that knows only English."""
 
+import calendar
 import re
 from datetime import timedelta
 
@@ -9,9 +10,12 @@ from hypothesis import strategies as st
 
 from django_jobs.cron_text import parse
 from django_jobs.timetables import Timetable
-from django_jobs.wording import DAY_NAMES, MONTH_NAMES, ORDINALS, in_words
+from django_jobs.wording import in_words
 from tests.cron_texts import nightly, texts
 
+MONTH_NAMES = tuple(calendar.month_name)[1:]
+DAY_NAMES = (calendar.day_name[6], *calendar.day_name[:6])
+ORDINALS = ("first", "second", "third", "fourth", "fifth")
 CLOCK = r"\d\d:\d\d"
 EVERY_MINUTE, EVERY_HOUR = set(range(60)), set(range(24))
 

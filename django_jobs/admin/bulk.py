@@ -26,6 +26,7 @@ from django_jobs.admin.state_marks import state_mark
 from django_jobs.admin.telling import told
 from django_jobs.bulk import AT_ONCE, VERBS, Proposal
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.models import BulkOperation, Job
 from django_jobs.searching.surveying import CAP
 from django_jobs.searching.terms import split
@@ -141,15 +142,16 @@ def record(request: HttpRequest, wanted: Any, *, count: int = 0, target: int | N
     """Write one line into the admin's log: `count` jobs at once, or the operation `target`."""
     hidden = split(wanted.search).hiding_payload()
     verb = DONE[wanted.verb]
-    what = f"{count:,} {verb}" if target is None else f"{wanted.verb} started"
+    what = f"{grouped(count)} {verb}" if target is None else _("operation started")
     model: Any = Job if target is None else BulkOperation
     LogEntry.objects.create(
         user_id=cast("int", request.user.pk),
         content_type=ContentType.objects.get_for_model(model),
         object_id=None if target is None else str(target),
-        object_repr=(str(hidden) or "all")[:200],
+        object_repr=(str(hidden) or _("all"))[:200],
         action_flag=CHANGE,
-        change_message=f"{what}, of the jobs that fit: {hidden}",
+        change_message=_("%(what)s, of the jobs that fit: %(search)s")
+        % {"what": what, "search": hidden},
     )
 
 

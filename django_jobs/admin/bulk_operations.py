@@ -24,7 +24,7 @@ from django_jobs.admin.bulk import DONE, OPERATION, TITLES, may_do
 from django_jobs.admin.rights import Rights, may_see_payload
 from django_jobs.admin.screens import LABEL, STOP, Screen
 from django_jobs.conf import get_settings
-from django_jobs.display import ago, duration
+from django_jobs.display import ago, duration, grouped
 from django_jobs.models import BulkOperation, Job
 from django_jobs.searching.surveying import CAP
 from django_jobs.searching.terms import split
@@ -90,16 +90,16 @@ class OperationScreen(Screen):
             "search": shown_search(row, request),
             "done_word": DONE.get(row.verb, row.verb),
             "expected": _expected(row, counted=counted),
-            "handled": f"{row.handled:,}",
-            "done": f"{row.done:,}",
-            "asked": f"{row.asked:,}",
-            "refused": f"{row.refused:,}",
+            "handled": grouped(row.handled),
+            "done": grouped(row.done),
+            "asked": grouped(row.asked),
+            "refused": grouped(row.refused),
             "share": _share(row, counted=counted),
             "took": duration((end - row.started_at).total_seconds()) if row.started_at else "",
             "rate": _rate(row, end),
             "asked_ago": ago(row.created_at, now),
             "reasons": [
-                {"why": why, "count": f"{count:,}", "job": job_id, "url": self._job(job_id)}
+                {"why": why, "count": grouped(count), "job": job_id, "url": self._job(job_id)}
                 for why, (count, job_id) in sorted(row.reasons.items())
             ],
             "stop_url": self.address(f"admin:{LABEL}_bulkoperation_stop", row.pk)
@@ -115,7 +115,7 @@ class OperationScreen(Screen):
 class BulkOperationAdmin(RecordAdmin):
     """The operations, newest first; whoever may see jobs may see them."""
 
-    list_display = ("title", "word", "handled", "refused", "created_by", "age")
+    list_display = ("title", "word", "worked_off", "refused", "created_by", "age")
     ordering = ("-id",)
 
     def has_view_permission(self, request: HttpRequest, _obj: Any = None) -> bool:
@@ -156,6 +156,11 @@ class BulkOperationAdmin(RecordAdmin):
         """Where it stands."""
         return state_word(row)
 
+    @admin.display(description=gettext_lazy("dealt with"))
+    def worked_off(self, row: BulkOperation) -> str:
+        """How many jobs it has dealt with."""
+        return grouped(row.handled)
+
     @admin.display(description=gettext_lazy("asked for"))
     def age(self, row: BulkOperation) -> str:
         """How long ago somebody asked for it."""
@@ -178,8 +183,8 @@ def shown_search(row: BulkOperation, request: HttpRequest) -> str:
 def _expected(row: BulkOperation, *, counted: bool) -> str:
     """Return how many there are to deal with; uncounted ones are known in the end."""
     if row.finished_at and not (counted or row.stopped_by):
-        return f"{row.handled:,}"
-    return f"{row.expected:,}" if counted else f"{CAP:,}+"
+        return grouped(row.handled)
+    return grouped(row.expected) if counted else f"{grouped(CAP)}+"
 
 
 def _share(row: BulkOperation, *, counted: bool) -> int:
@@ -198,7 +203,7 @@ def _rate(row: BulkOperation, end: Any) -> str:
     if row.started_at is None or not row.handled:
         return ""
     seconds = max((end - row.started_at).total_seconds(), 0.001)
-    return f"{row.handled / seconds:,.0f}" if seconds >= 1 else ""
+    return grouped(round(row.handled / seconds)) if seconds >= 1 else ""
 
 
 def _record_stop(request: HttpRequest, row: BulkOperation) -> None:
@@ -208,5 +213,5 @@ def _record_stop(request: HttpRequest, row: BulkOperation) -> None:
         object_id=str(row.pk),
         object_repr=str(row)[:200],
         action_flag=CHANGE,
-        change_message="stopped",
+        change_message=_("stopped"),
     )

@@ -7,6 +7,7 @@ the language of the page must not put a comma into them.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
@@ -76,7 +77,7 @@ class Chart:
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Frame:
     """When each point begins and ends, and what happened at which instant."""
 
@@ -107,10 +108,13 @@ class Frame:
         day = (self.times[-1][1] - self.times[0][0]).total_seconds() > A_DAY
         return date_format(local, "j M H:i" if day else "H:i")
 
-    def span(self, place: int) -> str:
-        """Return when a point begins and ends, in words."""
-        begin, end = self.times[place]
-        return f"{self.moment(begin)}–{date_format(timezone.localtime(end), 'H:i')}"
+    @cached_property
+    def spans(self) -> tuple[str, ...]:
+        """When each point begins and ends, in words; all charts of a page share them."""
+        return tuple(
+            f"{self.moment(begin)}–{date_format(timezone.localtime(end), 'H:i')}"
+            for begin, end in self.times
+        )
 
 
 def stacked(id_: str, title: str, text: str, frame: Frame, layers: Sequence[Layer]) -> Chart:
@@ -194,7 +198,7 @@ def _chart(
 ) -> Chart:
     bars, rows = [], []
     for place, numbers in enumerate(_columns(layers)):
-        span = frame.span(place)
+        span = frame.spans[place]
         words = [scale.words(number) for number in numbers]
         rows.append((span, *words))
         shapes = scale.shapes(layers, numbers)

@@ -78,7 +78,11 @@ class Dashboard(Screen):
             raise PermissionDenied
         pressed = press(verb, request.POST, request.user.get_username())
         if pressed.log:
-            place = "through the admin" if "back" in request.POST else "on the dashboard"
+            place = (
+                _("%(done)s through the admin")
+                if "back" in request.POST
+                else _("%(done)s on the dashboard")
+            )
             _record(request, model, pressed, place)
             forget_shared()
         level = messages.SUCCESS if pressed.log else messages.WARNING
@@ -127,7 +131,7 @@ def _record(request: HttpRequest, model: Any, pressed: Pressed, place: str) -> N
         object_id=None if pressed.target is None else str(pressed.target),
         object_repr=pressed.what[:200],
         action_flag=CHANGE,
-        change_message=f"{pressed.log} {place}",
+        change_message=place % {"done": pressed.log},
     )
 
 

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext_lazy as _
 
 from django_jobs.admin.base import RecordAdmin, moment
 from django_jobs.display import json_text
@@ -20,7 +21,7 @@ class EventAdmin(RecordAdmin):
 
     list_display = ("__str__", "when", "summary")
     search_fields = ("=name", "=key")
-    search_help_text = "The whole name of an event, or its id."
+    search_help_text = _("The whole name of an event, or its id.")
     ordering = ("-id",)
 
     def get_fields(self, request: HttpRequest, _obj: Event | None = None) -> Any:
@@ -33,22 +34,22 @@ class EventAdmin(RecordAdmin):
         """Return the same: nothing is edited here."""
         return self.get_fields(request, obj)
 
-    @admin.display(description="sent")
+    @admin.display(description=_("sent"))
     def when(self, event: Event) -> str:
         """When it was sent."""
         return moment(event.sent_at)
 
-    @admin.display(description="what it did")
+    @admin.display(description=_("what it did"))
     def summary(self, event: Event) -> str:
         """What came of it."""
         return event.summary
 
-    @admin.display(description="started")
+    @admin.display(description=_("started"))
     def jobs(self, event: Event) -> str:
         """The jobs that it started, with links."""
         return format_html_join(", ", "{}", ((_link(job_id),) for job_id in event.started)) or "–"
 
-    @admin.display(description="data")
+    @admin.display(description=_("data"))
     def payload(self, event: Event) -> str:
         """Its data, without what reads like a secret."""
         return json_text(mask_value(load(event.data)))

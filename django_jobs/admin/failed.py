@@ -20,7 +20,7 @@ from django_jobs.admin.refreshing import ERRORS, shared
 from django_jobs.admin.screens import Screen
 from django_jobs.admin.trends import bars
 from django_jobs.conf import get_settings
-from django_jobs.display import ago, duration
+from django_jobs.display import ago, duration, grouped
 from django_jobs.error_groups import ErrorGroup
 from django_jobs.error_report import Choice, ErrorReport, report
 from django_jobs.models import Job, MutedError
@@ -119,11 +119,11 @@ class Errors:
         seen = self._seen
         text = ngettext("%(jobs)s failed job", "%(jobs)s failed jobs", seen.failed.number)
         errors = ngettext("in %(errors)s error", "in %(errors)s errors", seen.kinds)
-        line = f"{text % {'jobs': seen.failed}} {errors % {'errors': f'{seen.kinds:,}'}}"
+        line = f"{text % {'jobs': seen.failed}} {errors % {'errors': grouped(seen.kinds)}}"
         if not seen.failed.capped:
             return line
         considered = _("the newest %(number)s are considered")
-        return f"{line} ({considered % {'number': f'{seen.failed.number:,}'}})"
+        return f"{line} ({considered % {'number': grouped(seen.failed.number)}})"
 
     def _nothing(self) -> str:
         """Return what is said where there is no error to show."""
@@ -146,7 +146,7 @@ class Errors:
             "error": newest.error or _("without an error on record"),
             "job": newest.name,
             "place": newest.place,
-            "count": f"{group.count:,}",
+            "count": grouped(group.count),
             "url": f"{jobs}?{query}" if group.fingerprint else change,
             "first": ago(group.first, now),
             "first_at": group.first,
@@ -168,7 +168,7 @@ class Errors:
         back = self.address_of(tried=newest, error=group.fingerprint)
         yield self._button("retry", _("Retry 1"), back=back, job=newest)
         if group.count > 1:
-            text = _("Retry all %(number)s") % {"number": f"{group.count:,}"}
+            text = _("Retry all %(number)s") % {"number": grouped(group.count)}
             seen = self._seen.seen.isoformat()
             yield self._button("retry-all", text, fingerprint=group.fingerprint, seen=seen)
 
@@ -177,7 +177,7 @@ class Errors:
         return {
             "by": row.muted_by,
             "until": ago(row.muted_until, self._seen.now),
-            "count": f"{row.count:,}",
+            "count": grouped(row.count),
             "fingerprint": row.fingerprint,
             "button": button,
         }
@@ -188,7 +188,7 @@ class Errors:
         if job is None:
             return ""
         since = job.finished_at or job.started_at
-        said = {"job": str(job), "state": job.label, "ago": ago(since, self._seen.now)}
+        said = {"job": str(job), "state": _(job.label), "ago": ago(since, self._seen.now)}
         if since is None or job.finished_at is None:
             return _("%(job)s, which was retried, is %(state)s.") % said
         return _("%(job)s, which was retried: %(state)s %(ago)s.") % said

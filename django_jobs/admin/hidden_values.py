@@ -3,9 +3,15 @@
 import json
 from typing import Any
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from django_jobs.masking import MASK, mask_text
 
-STILL_MASKED = f"{MASK} stands for a value that is hidden: leave it in its place, or write another."
+STILL_MASKED = format_lazy(
+    _("{mask} stands for a value that is hidden: leave it in its place, or write another."),
+    mask=MASK,
+)
 
 
 def as_text(value: Any) -> str:

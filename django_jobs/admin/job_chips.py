@@ -8,6 +8,7 @@ from django_jobs import registry
 from django_jobs.admin.job_search import JobSearch
 from django_jobs.admin.state_marks import WORDS
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.models import Queue
 from django_jobs.searching.surveying import WINDOW, Survey
 from django_jobs.searching.terms import Term
@@ -19,24 +20,25 @@ SHOWN_STATES = ("ready", "running", "scheduled", "waiting", "failed", "successfu
 Values = dict[str, Any]
 
 
-def above(search: JobSearch, survey: Survey) -> Values:
-    """Return the values; one query, for the queues."""
+def above(search: JobSearch, survey: Survey | None) -> Values:
+    """Return the values; one query, for the queues. `survey`: `None` where it takes too long."""
     queues = Queue.objects.using(get_settings().DATABASE).values_list("name", flat=True)
     names = list(queues[:MOST_CHOICES])
     jobs = [definition.name for definition in registry.definitions()][:MOST_CHOICES]
     return {
         "text": str(search.terms),
         "problems": search.criteria.problems,
-        "states": _states(search, survey),
+        "states": _states(search, survey) if survey else [],
         "choices": [
             _choice(search, "queue", _("queue"), [(name, name) for name in names]),
             _choice(search, "job", _("job"), [(n, n.rpartition(".")[2]) for n in jobs]),
             _choice(search, "since", _("since"), [(span, span) for span in SPANS]),
         ],
         "suggestions": _suggestions(names, jobs),
-        "note": _note(search, survey),
+        "note": _note(search, survey) if survey else None,
+        "slow": survey is None,
         "is_filtered": bool(search.terms.terms or search.terms.problems or search.to),
-        "is_new": not survey.newest,
+        "is_new": survey is not None and not survey.newest,
         "help": help_lines(),
     }
 
@@ -82,7 +84,7 @@ def _note(search: JobSearch, survey: Survey) -> Values | None:
     if search.criteria.problems or survey.is_whole:
         return None
     text = _("Searched were the jobs #%(first)s to #%(last)s, %(number)s at a time.")
-    values = {"first": survey.low + 1, "last": survey.high, "number": f"{WINDOW:,}"}
+    values = {"first": survey.low + 1, "last": survey.high, "number": grouped(WINDOW)}
     older = search.query(to=survey.low) if survey.low else ""
     newest = search.query(to=None) if survey.high < survey.newest else ""
     return {"text": text % values, "older": older, "newest": newest}

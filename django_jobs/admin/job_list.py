@@ -34,10 +34,11 @@ from django_jobs.admin.rights import Rights
 from django_jobs.admin.state_marks import state_mark
 from django_jobs.admin.telling import told
 from django_jobs.conf import get_settings
-from django_jobs.display import ago, duration
+from django_jobs.display import ago, duration, grouped
 from django_jobs.models import Job
 from django_jobs.operations import OperationResult
-from django_jobs.searching.surveying import Survey
+from django_jobs.reading import within_limit
+from django_jobs.searching.surveying import Page, Survey
 from django_jobs.searching.terms import split
 from django_jobs.states import FINAL, State
 from django_jobs.summary import with_error
@@ -52,6 +53,7 @@ class JobList(ChangeList):
 
     search: JobSearch
     survey: Survey
+    is_slow: bool
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         """Return the look-ups of filters that a project has added: not what is the list's own."""
@@ -69,8 +71,9 @@ class JobList(ChangeList):
 
     def get_results(self, _request: HttpRequest) -> None:
         """Read one page."""
-        search, rows = self.search, self.queryset.defer(*HEAVY)
-        page = self.survey.page(rows, self.list_per_page, before=search.before, after=search.after)
+        search = self.search
+        found = within_limit(get_settings().DATABASE, self._page)
+        page, self.is_slow = found or Page(), found is None
         self.paginator = Paginator(page.jobs, self.list_per_page)
         self.result_list = cast("Any", list(page.jobs))
         self.result_count = len(page.jobs)
@@ -82,10 +85,17 @@ class JobList(ChangeList):
         self.newer = search.query(after=ids[0]) if page.newer and ids else ""
         self.older = search.query(before=ids[-1]) if page.older and ids else ""
 
+    def _page(self) -> Page:
+        """Read the page and the counts, which stand above and below it."""
+        search, rows = self.search, self.queryset.defer(*HEAVY)
+        _ = search.criteria.problems or self.survey.counts
+        size = self.list_per_page
+        return self.survey.page(rows, size, before=search.before, after=search.after)
+
     @property
     def above(self) -> dict[str, Any]:
         """What stands above the list."""
-        return above(self.search, self.survey)
+        return above(self.search, None if self.is_slow else self.survey)
 
     @property
     def matches(self) -> str:
@@ -96,7 +106,7 @@ class JobList(ChangeList):
             for word, amount in self.survey.counts.items()
             if chosen is None or word in chosen
         ]
-        number = f"{sum(amount.number for amount in amounts):,}"
+        number = grouped(sum(amount.number for amount in amounts))
         return number + ("+" if any(amount.capped for amount in amounts) else "")
 
     @property
@@ -262,14 +272,14 @@ class JobListAdmin(RecordAdmin):
         if len(ids) <= MOST_AT_ONCE:
             return ids
         text = _("At most %(most)s jobs at once; nothing was changed. Narrow the list.")
-        self.message_user(request, text % {"most": f"{MOST_AT_ONCE:,}"}, messages.ERROR)
+        self.message_user(request, text % {"most": grouped(MOST_AT_ONCE)}, messages.ERROR)
         return []
 
     def _tell(self, request: HttpRequest, result: OperationResult, done: str) -> None:
         changed = result.done | result.asked
         jobs = Job.objects.using(get_settings().DATABASE).filter(pk__in=changed)
         if changed:
-            self.record(request, jobs, f"{done} through the admin")
+            self.record(request, jobs, _("%(done)s through the admin") % {"done": done})
         for level, text in told(result, done):
             self.message_user(request, text, level)
 

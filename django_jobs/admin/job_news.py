@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -20,6 +21,7 @@ from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import OUT_OF_BAND, Screen
 from django_jobs.admin.state_marks import state_mark
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.models import BulkOperation, Job
 from django_jobs.searching.surveying import Survey
 from django_jobs.states import State
@@ -52,7 +54,7 @@ class JobNews(Screen):
             "bulk_url": self.address("admin:django_jobs_job_bulk"),
             "bulks": [
                 {
-                    "text": str(row),
+                    "text": f"{_(row.verb)} #{row.pk}",
                     "url": self.address("admin:django_jobs_bulkoperation_change", row.pk),
                 }
                 for row in unfinished[:3]
@@ -76,7 +78,7 @@ class JobNews(Screen):
             count = survey.newer(newest, MOST_NEW + 1)
         values = {
             "count": count,
-            "number": f"{min(count, MOST_NEW):,}" + ("+" if count > MOST_NEW else ""),
+            "number": grouped(min(count, MOST_NEW)) + ("+" if count > MOST_NEW else ""),
             "probes": newest is not None,
             "list_url": home + search.query(),
             "marks": [state_mark(job, OUT_OF_BAND) for job in self._shown(request)],

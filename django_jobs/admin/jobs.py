@@ -3,8 +3,11 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from django_jobs import clock
 from django_jobs.admin.base import RecordAdmin
@@ -12,7 +15,7 @@ from django_jobs.admin.job.page import JobPage
 from django_jobs.admin.job_list import JobListAdmin
 from django_jobs.display import ago, duration
 from django_jobs.models import Job, JobRun
-from django_jobs.states import RunOutcome
+from django_jobs.states import RunOutcome, spoken
 
 
 @admin.register(Job)
@@ -45,29 +48,32 @@ class JobRunAdmin(RecordAdmin):
     list_select_related = ("job",)
     ordering = ("-id",)
 
-    @admin.display(description="run")
+    def get_queryset(self, request: HttpRequest) -> QuerySet[JobRun]:
+        """Return the runs without what can be long, and nobody sees here."""
+        long = ("result", "error_text", "traceback", "log", "job__args", "job__kwargs")
+        return super().get_queryset(request).select_related("job").defer(*long, "job__metadata")
+
+    @admin.display(description=gettext_lazy("run"))
     def title(self, run: JobRun) -> str:
         """The job and the attempt."""
-        return f"{run.job}, attempt {run.attempt}"
+        return _("%(job)s, attempt %(number)d") % {"job": run.job, "number": run.attempt}
 
-    @admin.display(description="outcome")
+    @admin.display(description=gettext_lazy("outcome"))
     def word(self, run: JobRun) -> str:
         """How it ended, and whether its worker came too late."""
-        late = ", its worker reported too late" if run.fenced_at else ""
-        return RunOutcome(run.outcome).value.replace("_", " ") + late
+        word = _(spoken(RunOutcome(run.outcome)))
+        return (
+            _("%(outcome)s, its worker reported too late") % {"outcome": word}
+            if run.fenced_at
+            else word
+        )
 
-    @admin.display(description="took")
+    @admin.display(description=gettext_lazy("took"))
     def took(self, run: JobRun) -> str:
         """How long it ran."""
-        return _took(run).removeprefix(", took ") or "–"
+        return duration(run.finished_at - run.started_at) if run.started_at else "–"
 
-    @admin.display(description="ended")
+    @admin.display(description=gettext_lazy("ended"))
     def ended(self, run: JobRun) -> str:
         """How long ago it ended."""
         return ago(run.finished_at, clock.now())
-
-
-def _took(run: JobRun) -> str:
-    if run.started_at is None:
-        return ""
-    return f", took {duration(run.finished_at - run.started_at)}"

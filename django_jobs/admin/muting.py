@@ -25,7 +25,11 @@ def mute(given: Given, by: str) -> Pressed:
         return Pressed(_("No change: somebody has muted this error already."))
     text = _("The error is muted for %(span)s, or until ten times as many jobs have failed of it.")
     said = {"span": duration(span)}
-    return Pressed(text % said, f"muted for {duration(span)}", f"error {fingerprint}")
+    return Pressed(
+        text % said,
+        _("muted for %(span)s") % said,
+        _("error %(fingerprint)s") % {"fingerprint": fingerprint},
+    )
 
 
 def unmute(given: Given, _by: str) -> Pressed:
@@ -33,7 +37,11 @@ def unmute(given: Given, _by: str) -> Pressed:
     fingerprint = given.get("fingerprint", "")
     if not muting.unmute(fingerprint):
         return Pressed(_("No change: this error was not muted."))
-    return Pressed(_("The error is muted no more."), "unmuted", f"error {fingerprint}")
+    return Pressed(
+        _("The error is muted no more."),
+        _("unmuted"),
+        _("error %(fingerprint)s") % {"fingerprint": fingerprint},
+    )
 
 
 VERBS: dict[str, Verb] = {"mute": (Job, mute), "unmute": (Job, unmute)}

@@ -100,7 +100,12 @@ class JobsPanel(Base):
             raise Http404
         pressed = press("retry", {"job": str(job_id)}, request.user.get_username())
         if pressed.log:
-            _record(request, job_id, f"{pressed.log} on the page of {row._meta.verbose_name} {row}")
+            _record(
+                request,
+                job_id,
+                _("%(done)s on the page of %(model)s %(row)s")
+                % {"done": pressed.log, "model": row._meta.verbose_name, "row": row},
+            )
         level = messages.SUCCESS if pressed.log else messages.WARNING
         messages.add_message(request, level, pressed.text)
         return HttpResponseRedirect(self._address("change", quote(row.pk)))

@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 
 from django_jobs import bulk, clock, operations
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.models import Claim, Job, Queue
 from django_jobs.operations import OperationResult
 from django_jobs.states import State
@@ -69,7 +70,12 @@ def retry_all(given: Given, by: str) -> Pressed:
     none = _("No change: none of these jobs is failed any more.")
     if len(ids) > AT_ONCE:
         return _started(*bulk.start_retry(fingerprint, seen, by), fingerprint)
-    return told_of(operations.retry(ids), _("retried"), f"error {fingerprint}", none)
+    return told_of(
+        operations.retry(ids),
+        _("retried"),
+        _("error %(fingerprint)s") % {"fingerprint": fingerprint},
+        none,
+    )
 
 
 def requeue(given: Given, _by: str) -> Pressed:
@@ -81,11 +87,16 @@ def requeue(given: Given, _by: str) -> Pressed:
     held = expired.order_by("pk").values_list("job_ids", flat=True)[:MOST_CLAIMS]
     ids = [job_id for job_ids in held for job_id in job_ids]
     none = _("No change: that worker holds no job past its lease.")
-    told = told_of(operations.requeue(ids[:AT_ONCE]), _("requeued"), f"worker {worker}", none)
+    told = told_of(
+        operations.requeue(ids[:AT_ONCE]),
+        _("requeued"),
+        _("worker %(name)s") % {"name": worker},
+        none,
+    )
     left = len(ids) - AT_ONCE
     if left <= 0:
         return told
-    more = _("%(number)s more are left; press again.") % {"number": f"{left:,}"}
+    more = _("%(number)s more are left; press again.") % {"number": grouped(left)}
     return Pressed(f"{told.text} {more}", told.log, told.what)
 
 
@@ -102,7 +113,7 @@ def cancel(given: Given, _by: str) -> Pressed:
     result = operations.cancel([job_id], force=force)
     if result.asked:
         text = _("Job #%(job)s was asked to stop.") % {"job": job_id}
-        return Pressed(text, "asked to stop", f"#{job_id}", job_id)
+        return Pressed(text, _("asked to stop"), f"#{job_id}", job_id)
     return replace(told_of(result, _("cancelled"), f"#{job_id}"), target=job_id)
 
 
@@ -116,7 +127,12 @@ def pause(given: Given, by: str) -> Pressed:
     if not operations.pause_queue(name, by=by, reason=reason, until=until):
         return Pressed(_("No change: the queue “%(queue)s” was paused already.") % {"queue": name})
     text = _("The queue “%(queue)s” is paused; its running jobs go on.") % {"queue": name}
-    return Pressed(text, f"paused: {reason}" if reason else "paused", name, queue_id(name))
+    return Pressed(
+        text,
+        _("paused: %(reason)s") % {"reason": reason} if reason else _("paused"),
+        name,
+        queue_id(name),
+    )
 
 
 def resume(given: Given, _by: str) -> Pressed:
@@ -125,7 +141,7 @@ def resume(given: Given, _by: str) -> Pressed:
     if not operations.resume_queue(name):
         return Pressed(_("No change: the queue “%(queue)s” was not paused.") % {"queue": name})
     text = _("The queue “%(queue)s” goes on.") % {"queue": name}
-    return Pressed(text, "resumed", name, queue_id(name))
+    return Pressed(text, _("resumed"), name, queue_id(name))
 
 
 Verb = tuple[Any, Callable[[Given, str], Pressed]]
@@ -145,12 +161,15 @@ def told_of(result: OperationResult, done: str, what: str, none: str = "") -> Pr
     number, parts = len(result.done), []
     if number:
         text = ngettext("%(number)s job %(done)s.", "%(number)s jobs %(done)s.", number)
-        parts.append(text % {"number": f"{number:,}", "done": done})
+        parts.append(text % {"number": grouped(number), "done": done})
     if result.refused:
         reasons = [f"#{job_id}: {why}" for job_id, why in result.refused.items()]
         text = ngettext("%(number)s job unchanged.", "%(number)s jobs unchanged.", len(reasons))
-        parts += [text % {"number": f"{len(reasons):,}"}, "; ".join(reasons[:SHOWN_REASONS]) + "."]
-    log = f"{number:,} {done}" if number else ""
+        parts += [
+            text % {"number": grouped(len(reasons))},
+            "; ".join(reasons[:SHOWN_REASONS]) + ".",
+        ]
+    log = f"{grouped(number)} {done}" if number else ""
     return Pressed(" ".join(parts) or none, log, what)
 
 
@@ -158,7 +177,12 @@ def _started(number: int, created: bool, fingerprint: str) -> Pressed:  # noqa: 
     if not created:
         return Pressed(_("No change: they are left to the workers already."), operation=number)
     text = _("They are left to the workers.")
-    return Pressed(text, "retry started", f"error {fingerprint}", operation=number)
+    return Pressed(
+        text,
+        _("retry started"),
+        _("error %(fingerprint)s") % {"fingerprint": fingerprint},
+        operation=number,
+    )
 
 
 def broken() -> Pressed:

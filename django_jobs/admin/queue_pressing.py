@@ -18,6 +18,7 @@ from django_jobs.admin.pressing import (
     told_of,
 )
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.models import Job, Queue
 from django_jobs.queue_report import ready_jobs
 
@@ -33,14 +34,14 @@ def limit(given: Given, _by: str) -> Pressed:
     said = {"queue": name}
     if seconds is None:
         text = _("The queue “%(queue)s” has no limit of its own any more.")
-        return Pressed(text % said, "limit removed", name, queue_id(name))
+        return Pressed(text % said, _("limit removed"), name, queue_id(name))
     text = ngettext(
         "A job may wait %(seconds)s second in the queue “%(queue)s”.",
         "A job may wait %(seconds)s seconds in the queue “%(queue)s”.",
         seconds,
     )
-    said["seconds"] = f"{seconds:,}"
-    return Pressed(text % said, f"limit set to {seconds} s", name, queue_id(name))
+    said["seconds"] = grouped(seconds)
+    return Pressed(text % said, _("limit set to %(seconds)s s") % said, name, queue_id(name))
 
 
 def cancel_waiting(given: Given, _by: str) -> Pressed:
@@ -52,7 +53,9 @@ def cancel_waiting(given: Given, _by: str) -> Pressed:
     ids = list(ready.values_list("pk", flat=True)[: AT_ONCE + 1])
     result = operations.cancel(ids[:AT_ONCE], only_waiting=True)
     none = _("No change: none of these jobs waits any more.")
-    told = told_of(result, _("cancelled"), f"waiting jobs of the queue {name}", none)
+    told = told_of(
+        result, _("cancelled"), _("waiting jobs of the queue %(name)s") % {"name": name}, none
+    )
     if len(ids) <= AT_ONCE:
         return told
     more = _("More of them are left; press again for the next %(most)s.") % {"most": AT_ONCE}

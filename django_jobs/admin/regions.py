@@ -16,7 +16,7 @@ from django_jobs.admin.charts import about
 from django_jobs.admin.history_charts import recent_chart
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.trends import bars
-from django_jobs.display import ago, duration
+from django_jobs.display import ago, duration, grouped
 from django_jobs.error_groups import ErrorGroup
 from django_jobs.models import Job, Queue, Schedule, Worker
 from django_jobs.overview import (
@@ -60,7 +60,7 @@ class Regions:
             "groups": [self._group(group) for group in seen.groups],
             "failed": str(seen.failed),
             "errors_url": self._address("failed"),
-            "considered": f"{seen.failed.number:,}" if seen.failed.capped else "",
+            "considered": grouped(seen.failed.number) if seen.failed.capped else "",
             "newest": list(self._newest()),
             "queues": [self._queue(queue) for queue in seen.queues],
             "workers": list(self._workers()),
@@ -125,7 +125,7 @@ class Regions:
             yield self._button("resume", _("Resume"), queue=fix.target)
         elif fix.operation is Operation.REQUEUE:
             text = ngettext("Requeue %(number)s job", "Requeue %(number)s jobs", fix.count)
-            yield self._button("requeue", text % {"number": f"{fix.count:,}"}, worker=fix.target)
+            yield self._button("requeue", text % {"number": grouped(fix.count)}, worker=fix.target)
         elif fix.operation is Operation.CANCEL:
             yield self._button("cancel", _("Cancel"), job=fix.target)
         elif fix.operation is Operation.FORCE:
@@ -136,7 +136,7 @@ class Regions:
     def _retries(self, fingerprint: str, count: int, newest_id: int) -> Iterator[Values]:
         yield self._button("retry", _("Retry 1"), job=newest_id)
         if count > 1:
-            text = _("Retry all %(number)s") % {"number": f"{count:,}"}
+            text = _("Retry all %(number)s") % {"number": grouped(count)}
             yield self._button("retry-all", text, fingerprint=fingerprint, seen=self._as_of)
 
     @property
@@ -175,8 +175,8 @@ class Regions:
         return {
             "error": newest.error or _("without an error on record"),
             "job": newest.name,
-            "count": f"{group.count:,}",
-            "recent": f"{group.recent:,}",
+            "count": grouped(group.count),
+            "recent": grouped(group.recent),
             "first": ago(group.first, self._seen.now),
             "last": ago(newest.finished_at, self._seen.now),
             "trend": bars(group.trend),

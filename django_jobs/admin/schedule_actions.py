@@ -16,6 +16,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from django_jobs import clock, schedules
@@ -23,6 +25,7 @@ from django_jobs.admin.base import RecordAdmin
 from django_jobs.admin.schedule_forms import BackfillForm
 from django_jobs.admin.screens import LATE_FRAME
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.exceptions import JobError
 from django_jobs.models import Schedule
 from django_jobs.schedules import history, portrait
@@ -44,19 +47,22 @@ def pause(row: Schedule, given: Mapping[str, str], by: str) -> Told:
     """Pause it; the second one hears who was first."""
     reason = given.get("reason", "")
     if schedules.pause(row.name, by=by, reason=reason):
-        return Told("paused; its jobs go on", f"paused: {reason}" if reason else "paused")
-    return Told(f"no change: it was paused already ({_standing(row)})")
+        return Told(
+            _("paused; its jobs go on"),
+            _("paused: %(reason)s") % {"reason": reason} if reason else _("paused"),
+        )
+    return Told(_("no change: it was paused already (%(state)s)") % {"state": _standing(row)})
 
 
 def resume(row: Schedule, _given: Mapping[str, str], _by: str) -> Told:
     """Let it go on with its next planned time."""
-    return _resumed("resumed", schedules.resume(row.name))
+    return _resumed(_("resumed"), schedules.resume(row.name))
 
 
 def catch_up(row: Schedule, _given: Mapping[str, str], _by: str) -> Told:
     """Let it go on, and give the newest planned time of the pause its job."""
     changed = schedules.resume(row.name, catch_up=True)
-    return _resumed("resumed, and caught up with its pause", changed)
+    return _resumed(_("resumed, and caught up with its pause"), changed)
 
 
 def run_now(row: Schedule, given: Mapping[str, str], _by: str) -> Told:
@@ -69,12 +75,16 @@ def run_now(row: Schedule, given: Mapping[str, str], _by: str) -> Told:
         other = history.by_hand_since(row, int(seen)) if _is_number(seen) else None
         if other is not None:
             return Told(
-                f"not run again: job #{other} was started by hand since this page was shown. "
-                "If you want one more, press once more"
+                _(
+                    "not run again: job #%(id)s was started by hand since this page was shown. "
+                    "If you want one more, press once more"
+                )
+                % {"id": other}
             )
         job_id = schedules.run_now(row.name)
     return Told(
-        f"job #{job_id} is enqueued; the next planned time stays", f"run by hand: job #{job_id}"
+        _("job #%(id)s is enqueued; the next planned time stays") % {"id": job_id},
+        _("run by hand: job #%(id)s") % {"id": job_id},
     )
 
 
@@ -82,10 +92,12 @@ def reset(row: Schedule, _given: Mapping[str, str], _by: str) -> Told:
     """Undo what was changed here of a schedule that code declares."""
     row.refresh_from_db()
     if not row.overrides:
-        return Told("no change: it is as the code says")
+        return Told(_("no change: it is as the code says"))
     undone = ", ".join(row.overrides)
     schedules.reset(row.name)
-    return Told("it is as the code says again", f"reset to the code: {undone}")
+    return Told(
+        _("it is as the code says again"), _("reset to the code: %(fields)s") % {"fields": undone}
+    )
 
 
 VERBS: dict[str, Callable[[Schedule, Mapping[str, str], str], Told]] = {
@@ -155,7 +167,9 @@ class ScheduleActions(RecordAdmin):
                 form.add_error(None, str(problem))
         context = {
             **self.admin_site.each_context(request),
-            "title": "Confirm the backfill" if lacking else "Backfill",
+            "meaning": _meaning(form, *lacking) if lacking else "",
+            "confirm": _enqueueing(lacking[1]) if lacking else "",
+            "title": _("Confirm the backfill") if lacking else _("Backfill"),
             "late_frame": LATE_FRAME,
             "parents": self._parents(row),
             "subtitle": row.name,
@@ -163,38 +177,37 @@ class ScheduleActions(RecordAdmin):
             "original": row,
             "form": form,
             "lacking": lacking,
-            "span": [portrait.local(at, form.zone) for at in form.span] if lacking else [],
-            "most": f"{MOST_AT_ONCE:,}",
+            "most": grouped(MOST_AT_ONCE),
         }
         template = "admin/django_jobs/schedule/backfill.html"
         return TemplateResponse(request, template, context)
 
-    @admin.action(description="Pause", permissions=["operate"])
+    @admin.action(description=gettext_lazy("Pause"), permissions=["operate"])
     def pause_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Let them enqueue nothing."""
         self._do(request, queryset, "pause")
 
-    @admin.action(description="Resume", permissions=["operate"])
+    @admin.action(description=gettext_lazy("Resume"), permissions=["operate"])
     def resume_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Let them go on."""
         self._do(request, queryset, "resume")
 
-    @admin.action(description="Resume and catch up", permissions=["operate"])
+    @admin.action(description=gettext_lazy("Resume and catch up"), permissions=["operate"])
     def catch_up_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Let them go on, each with one job for its pause."""
         self._do(request, queryset, "catch-up")
 
-    @admin.action(description="Run now", permissions=["enqueue"])
+    @admin.action(description=gettext_lazy("Run now"), permissions=["enqueue"])
     def run_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Enqueue a job of each."""
         self._do(request, queryset, "run-now")
 
-    @admin.action(description="Reset to the code", permissions=["operate"])
+    @admin.action(description=gettext_lazy("Reset to the code"), permissions=["operate"])
     def reset_schedules(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Undo what was changed here."""
         self._do(request, queryset, "reset")
 
-    @admin.action(description="Backfill…", permissions=["enqueue"])
+    @admin.action(description=gettext_lazy("Backfill…"), permissions=["enqueue"])
     def backfill_schedule(
         self, request: HttpRequest, queryset: QuerySet[Schedule]
     ) -> HttpResponse | None:
@@ -202,7 +215,7 @@ class ScheduleActions(RecordAdmin):
         rows = list(queryset[:2])
         if len(rows) == 1:
             return HttpResponseRedirect(_address("backfill", rows[0]))
-        self.message_user(request, "Backfill one schedule at a time.", messages.WARNING)
+        self.message_user(request, _("Backfill one schedule at a time."), messages.WARNING)
         return None
 
     def _row(self, request: HttpRequest, object_id: str, verb: str) -> Schedule:
@@ -210,7 +223,7 @@ class ScheduleActions(RecordAdmin):
             raise PermissionDenied
         row: Schedule | None = self.get_object(request, object_id)
         if row is None:
-            raise Http404(f"There is no schedule with the number {object_id}.")
+            raise Http404(_("There is no schedule with the number %(id)s.") % {"id": object_id})
         return row
 
     def _parents(self, row: Schedule) -> list[tuple[str, str]]:
@@ -242,30 +255,66 @@ class ScheduleActions(RecordAdmin):
         for (level, text), names in list(outcomes.items())[:SHOWN]:
             self.message_user(request, f"{_listed(names)}: {text}.", level)
         if len(outcomes) > SHOWN:
-            self.message_user(request, f"And {len(outcomes) - SHOWN} more messages.")
+            more = {"number": grouped(len(outcomes) - SHOWN)}
+            self.message_user(request, _("And %(number)s more messages.") % more)
 
     def _backfill(self, request: HttpRequest, row: Schedule, form: BackfillForm) -> None:
         start, end = form.span
         one_by_one = form.cleaned_data["one_by_one"]
         ids = schedules.backfill(row.name, start, end, one_by_one=one_by_one)
         if not ids:
-            text = f"{_listed([row.name])}: no change, each of these planned times has its job."
-            self.message_user(request, text, messages.WARNING)
+            text = _("%(schedule)s: no change, each of these planned times has its job.")
+            self.message_user(request, text % {"schedule": _listed([row.name])}, messages.WARNING)
             return
-        span = f"from {portrait.local(start, form.zone)} to {portrait.local(end, form.zone)}"
-        jobs = "1 job" if len(ids) == 1 else f"{len(ids):,} jobs"
-        self._log(request, row, f"backfilled {span}: {jobs}")
-        self.message_user(
-            request, f"{_listed([row.name])}: {jobs} enqueued, {span}.", messages.SUCCESS
+        facts = {
+            "schedule": _listed([row.name]),
+            "number": grouped(len(ids)),
+            "start": portrait.local(start, form.zone),
+            "end": portrait.local(end, form.zone),
+        }
+        log = ngettext(
+            "backfilled from %(start)s to %(end)s: %(number)s job",
+            "backfilled from %(start)s to %(end)s: %(number)s jobs",
+            len(ids),
         )
+        self._log(request, row, log % facts)
+        text = ngettext(
+            "%(schedule)s: %(number)s job enqueued, from %(start)s to %(end)s.",
+            "%(schedule)s: %(number)s jobs enqueued, from %(start)s to %(end)s.",
+            len(ids),
+        )
+        self.message_user(request, text % facts, messages.SUCCESS)
 
     def _log(self, request: HttpRequest, row: Schedule, text: str) -> None:
         found = Schedule.objects.using(get_settings().DATABASE).filter(pk=row.pk)
         self.record(request, found, text)
 
 
+def _meaning(form: BackfillForm, total: int, missing: int) -> str:
+    """Return what a backfill would do, in words."""
+    start, end = (portrait.local(at, form.zone) for at in form.span)
+    text = ngettext(
+        "%(start)s to %(end)s: %(total)s planned time, of which %(missing)s lack a job.",
+        "%(start)s to %(end)s: %(total)s planned times, of which %(missing)s lack a job.",
+        total,
+    )
+    text %= {"start": start, "end": end, "total": grouped(total), "missing": grouped(missing)}
+    if not missing:
+        how = _("There is nothing to do.")
+    elif form.cleaned_data["one_by_one"]:
+        how = _("Their jobs run one after the other.")
+    else:
+        how = _("Their jobs run all as soon as there are workers.")
+    return f"{text} {how}"
+
+
+def _enqueueing(number: int) -> str:
+    text = ngettext("Enqueue %(number)s job", "Enqueue %(number)s jobs", number)
+    return text % {"number": grouped(number)}
+
+
 def _resumed(text: str, changed: Any) -> Told:
-    return Told(text, text) if changed else Told("no change: it was not paused")
+    return Told(text, text) if changed else Told(_("no change: it was not paused"))
 
 
 def _standing(row: Schedule) -> str:
@@ -275,9 +324,11 @@ def _standing(row: Schedule) -> str:
 
 def _listed(names: list[str]) -> str:
     if len(names) == 1:
-        return f'Schedule "{names[0]}"'
-    more = len(names) - SHOWN
-    return f"Schedules {', '.join(names[:SHOWN])}" + (f" and {more} more" if more > 0 else "")
+        return _('Schedule "%(name)s"') % {"name": names[0]}
+    facts = {"names": ", ".join(names[:SHOWN]), "number": grouped(len(names) - SHOWN)}
+    if len(names) <= SHOWN:
+        return _("Schedules %(names)s") % facts
+    return _("Schedules %(names)s and %(number)s more") % facts
 
 
 def _is_number(text: str) -> bool:

@@ -15,6 +15,9 @@ from django.contrib.admin.helpers import ActionForm
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from django_jobs import clock, registry
 from django_jobs.admin.hidden_values import (
@@ -37,8 +40,12 @@ COMING = 10
 PREVIEW = "_preview"
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
-SPAN_HELP = "Such as 30s, 15m, 2h or 1d 12h."
-NO_SPAN = "Write a span of time such as 30s, 15m, 2h or 1d 12h."
+SPAN_HELP = _("Such as 30s, 15m, 2h or 1d 12h.")
+NO_SPAN = _("Write a span of time such as 30s, 15m, 2h or 1d 12h.")
+
+
+def _with(help_text: Any) -> Any:
+    return format_lazy("{} {}", help_text, SPAN_HELP)
 
 
 class SpanField(forms.DurationField):
@@ -94,21 +101,31 @@ class ArgumentsField(forms.JSONField):
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
     """Makes or changes a schedule, or previews what it would be."""
 
-    job_name = forms.CharField(label="Job", widget=forms.Select, help_text="What it enqueues.")
-    every = SpanField(required=False, help_text=f"Or a fixed span of time. {SPAN_HELP}")
+    job_name = forms.CharField(
+        label=_("Job"), widget=forms.Select, help_text=_("What it enqueues.")
+    )
+    every = SpanField(
+        label=_("Every"), required=False, help_text=_with(_("Or a fixed span of time."))
+    )
     args = ArgumentsField(
-        required=False, initial=list, label="Arguments", help_text="By place: a JSON list."
+        required=False, initial=list, label=_("Arguments"), help_text=_("By place: a JSON list.")
     )
     kwargs = ArgumentsField(
-        required=False, initial=dict, label="Named arguments", help_text="By name: a JSON object."
+        required=False,
+        initial=dict,
+        label=_("Named arguments"),
+        help_text=_("By name: a JSON object."),
     )
     missed_within = SpanField(
-        initial=timedelta(days=1), help_text=f"What was missed longer ago stays missed. {SPAN_HELP}"
+        label=_("Missed within"),
+        initial=timedelta(days=1),
+        help_text=_with(_("What was missed longer ago stays missed.")),
     )
     jitter = SpanField(
+        label=_("Jitter"),
         required=False,
         initial=timedelta,
-        help_text=f"Jobs start up to so much later, to spread load. {SPAN_HELP}",
+        help_text=_with(_("Jobs start up to so much later, to spread the load.")),
     )
 
     preview: list[PlannedTime] | None = None
@@ -128,18 +145,19 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         self._kept: dict[str, Any] = {"args": self.instance.args, "kwargs": self.instance.kwargs}
         self._shown = dict(self._kept)
         self.initial.setdefault("timezone", default_timezone())
-        self.fields["timezone"].label = "Time zone"
+        self.fields["timezone"].label = _("Time zone")
         self.fields["timezone"].widget.attrs["list"] = "zones"
-        self.fields["name"].help_text = "Cannot be changed later."
+        self.fields["name"].help_text = _("Cannot be changed later.")
         for name in ("starts_at", "ends_at"):
-            clocks = f"On the clocks of {timezone.get_current_timezone_name()}."
+            clocks = gettext("On the clocks of %(zone)s.")
+            clocks %= {"zone": timezone.get_current_timezone_name()}
             self.fields[name].help_text = f"{self.fields[name].help_text} {clocks}"
         self._offer_jobs()
         if self.instance.pk:
             self.fields["name"].disabled = True
-            self.fields[
-                "name"
-            ].help_text = "Cannot be changed: its history and what is drawn depend on it."
+            self.fields["name"].help_text = _(
+                "Cannot be changed: its history and what is drawn depend on it."
+            )
             self.fields["job_name"].disabled = self.instance.source == "code"
             self._hide_secrets()
 
@@ -187,7 +205,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         names = [(definition.name, definition.name) for definition in registry.definitions()]
         current = self.instance.job_name
         if current and not any(name == current for name, _ in names):
-            names.insert(0, (current, f"{current} (not declared here)"))
+            names.insert(0, (current, gettext("%(name)s (not declared here)") % {"name": current}))
         widget.choices = [("", "---------"), *names]
 
     def _hide_secrets(self) -> None:
@@ -212,10 +230,13 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
 class BackfillForm(forms.Form):
     """Which planned times are to get the jobs that they lack."""
 
-    start = forms.DateTimeField()
-    end = forms.DateTimeField()
+    start = forms.DateTimeField(label=_("Start"))
+    end = forms.DateTimeField(label=_("End"))
     one_by_one = forms.BooleanField(
-        required=False, initial=True, label="One after the other", help_text="Else all at once."
+        required=False,
+        initial=True,
+        label=_("One after the other"),
+        help_text=_("Else all at once."),
     )
 
     def __init__(self, *args: Any, row: Schedule, **kwargs: Any) -> None:
@@ -226,7 +247,7 @@ class BackfillForm(forms.Form):
             field.widget = forms.DateTimeInput(
                 attrs={"type": "datetime-local", "step": 1}, format="%Y-%m-%dT%H:%M:%S"
             )
-            field.help_text = f"On the clocks of {row.timezone}."
+            field.help_text = gettext("On the clocks of %(zone)s.") % {"zone": row.timezone}
 
     def _clean_fields(self) -> None:
         with timezone.override(self.zone):
@@ -241,7 +262,7 @@ class BackfillForm(forms.Form):
 class ScheduleActionForm(ActionForm):
     """What the list's actions take beside the schedules."""
 
-    reason = forms.CharField(required=False, max_length=255, label="Reason:")
+    reason = forms.CharField(required=False, max_length=255, label=_("Reason:"))
     seen = forms.IntegerField(
         required=False, label="", widget=forms.HiddenInput, initial=history.newest_id
     )

@@ -19,6 +19,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from django_jobs import clock, schedules
 from django_jobs.admin.rights import PAYLOAD
@@ -44,24 +46,24 @@ COUNTED = 10_000
 
 CHANGED = "changed"
 BUTTONS = {
-    "pause": "Pause",
-    "resume": "Resume",
-    "catch-up": "Resume and catch up",
-    "run-now": "Run now",
-    "reset": "Reset to the code",
+    "pause": _("Pause"),
+    "resume": _("Resume"),
+    "catch-up": _("Resume and catch up"),
+    "run-now": _("Run now"),
+    "reset": _("Reset to the code"),
 }
 
 
 class StateFilter(admin.SimpleListFilter):
     """Filters by where schedules stand."""
 
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
-    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, Any]]:
         """Return the states to choose from."""
         states = ("ACTIVE", "OVERDUE", "PAUSED", "DISABLED", "OVER")
-        return [(word := getattr(portrait, state), word) for state in states]
+        return [(word := getattr(portrait, state), portrait.STATES[word]) for state in states]
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the schedules in the chosen state, as `portrait.state_of` says."""
@@ -80,12 +82,12 @@ class StateFilter(admin.SimpleListFilter):
 class SourceFilter(admin.SimpleListFilter):
     """Filters by where schedules come from."""
 
-    title = "source"
+    title = _("source")
     parameter_name = "source"
 
-    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, Any]]:
         """Return the sources to choose from."""
-        return [(CODE, "code"), (CHANGED, "code, changed here"), (ADMIN, "admin")]
+        return [(CODE, _("code")), (CHANGED, _("code, changed here")), (ADMIN, _("admin"))]
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the schedules of the chosen source."""
@@ -107,12 +109,12 @@ class ScheduleAdmin(ScheduleActions):
     list_display = ("title", "state", "rule", "next_time", "last")
     list_filter = (StateFilter, SourceFilter)
     search_fields = ("name",)
-    search_help_text = "A part of the name."
+    search_help_text = _("A part of the name.")
     fieldsets = (
         (None, {"fields": ("name", "job_name", "cron", "every", "timezone")}),
-        ("Arguments", {"fields": ("args", "kwargs")}),
-        ("Gaps and overlaps", {"fields": ("missed", "missed_within", "overlap")}),
-        ("Limits", {"fields": ("jitter", "starts_at", "ends_at")}),
+        (_("Arguments"), {"fields": ("args", "kwargs")}),
+        (_("Gaps and overlaps"), {"fields": ("missed", "missed_within", "overlap")}),
+        (_("Limits"), {"fields": ("jitter", "starts_at", "ends_at")}),
     )
 
     class Media:
@@ -214,7 +216,7 @@ class ScheduleAdmin(ScheduleActions):
         for row in queryset:
             schedules.delete(row.name)
 
-    @admin.action(description="Delete selected schedules", permissions=["delete"])
+    @admin.action(description=_("Delete selected schedules"), permissions=["delete"])
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """Delete all of the selected schedules, or none and say why."""
         refused = [row.name for row in queryset if not _is_deletable(row)]
@@ -231,7 +233,7 @@ class ScheduleAdmin(ScheduleActions):
             schedule__in=[row.pk for row in objs]
         )
         number = ticks.order_by()[:COUNTED].count()
-        counts = {"schedules": len(names), "planned times on record": number}
+        counts = {gettext("schedules"): len(names), gettext("planned times on record"): number}
         return names, counts, set(), []
 
     def render_change_form(
@@ -254,13 +256,13 @@ class ScheduleAdmin(ScheduleActions):
             context.update(self._truth(request, obj, now))
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    @admin.display(description="name", ordering="name")
+    @admin.display(description=_("name"), ordering="name")
     def title(self, schedule: Schedule) -> str:
         """The name, which may break at its dots: most are the whole name of a job."""
         parts = ((part,) for part in schedule.name.replace(".", ".\n").split("\n"))
         return format_html_join(mark_safe("<wbr>"), "{}", parts)
 
-    @admin.display(description="rule")
+    @admin.display(description=_("rule"))
     def rule(self, row: Schedule) -> str:
         """When it is due, in words and as it is written."""
         words = portrait.rule_words(row)
@@ -268,7 +270,7 @@ class ScheduleAdmin(ScheduleActions):
             return words
         return format_html("{}<br><code>{}</code> {}", words, row.cron, row.timezone)
 
-    @admin.display(description="next planned time", empty_value="–")
+    @admin.display(description=_("next planned time"), empty_value="–")
     def next_time(self, row: Schedule) -> str | None:
         """The next planned time in its zone, and how far it is."""
         if row.next_run_at is None:
@@ -276,16 +278,18 @@ class ScheduleAdmin(ScheduleActions):
         shown = portrait.local(row.next_run_at, portrait.zone_of(row))
         return format_html("{}<br>{}", shown, ago(row.next_run_at, clock.now()))
 
-    @admin.display(description="last outcome", empty_value="–")
+    @admin.display(description=_("last outcome"), empty_value="–")
     def last(self, row: Any) -> str | None:
         """What became of the newest planned time."""
         record: Record | None = row.newest
         if record is None:
             return None
-        late = f", {duration(record.late)} late" if record.late else ""
+        late = ""
+        if record.late:
+            late = gettext(", %(span)s late") % {"span": duration(record.late)}
         return format_html("{}<br>{}{}", record.summary, ago(record.at, clock.now()), late)
 
-    @admin.display(description="state, source")
+    @admin.display(description=_("state, source"))
     def state(self, row: Schedule) -> str:
         """Where it stands and who or what stopped it; where it comes from."""
         standing = portrait.standing(row, clock.now())
@@ -296,14 +300,14 @@ class ScheduleAdmin(ScheduleActions):
         arguments = portrait.arguments(row)
         if not _may_see_payload(request):
             arguments = mask_value([*arguments], secret=True)
-        facts = [*portrait.facts(row, now), ("call", call_text(row.job_name, *arguments))]
+        facts = [*portrait.facts(row, now), (gettext("call"), call_text(row.job_name, *arguments))]
         may_view_jobs = request.user.has_perm("django_jobs.view_job")
         return {
             "facts": facts,
             "buttons": [
                 (
                     verb,
-                    BUTTONS[verb],
+                    str(BUTTONS[verb]),
                     reverse(f"admin:django_jobs_schedule_{_name(verb)}", args=[row.pk]),
                 )
                 for verb in _verbs(row)
@@ -345,10 +349,11 @@ def _is_deletable(row: Schedule) -> bool:
 
 
 def _why_not_deletable(names: list[str]) -> str:
-    return (
-        f"Nothing was deleted. Code declares {', '.join(names)}, and the next deploy would bring "
-        "it back: pause it here, or remove it there."
+    text = gettext(
+        "Nothing was deleted. Code declares %(names)s, and the next deploy would bring it back: "
+        "pause it here, or remove it there."
     )
+    return text % {"names": ", ".join(names)}
 
 
 def _may_see_payload(request: HttpRequest) -> bool:
@@ -356,15 +361,17 @@ def _may_see_payload(request: HttpRequest) -> bool:
 
 
 def _for_eyes(change: portrait.Change, request: HttpRequest) -> tuple[str, str, str]:
+    field: Any = Schedule._meta.get_field(change.field)
+    title = str(field.verbose_name)
     if change.field in portrait.PAYLOAD and not _may_see_payload(request):
-        return change.field, MASK, MASK
-    return change.field, change.code, change.here
+        return title, MASK, MASK
+    return title, change.code, change.here
 
 
 def _coming(row: Schedule, planned: list[PlannedTime], now: datetime) -> Iterator[tuple[str, ...]]:
     zone = portrait.zone_of(row)
     for time in planned:
-        mark = portrait.MARKS[time.mark]
+        mark = str(portrait.MARKS[time.mark])
         yield portrait.local(time.at, zone), ago(time.at, now), mark, portrait.local(time.at, UTC)
 
 

@@ -17,9 +17,6 @@ from django_jobs.admin.refreshing import live
 from django_jobs.admin.rights import Rights
 
 LABEL = "django_jobs"
-FRAME = "admin/base_site.html"
-"""What a screen stands in; one that belongs to a model takes the frame of Django's own pages."""
-
 OUT_OF_BAND: SafeString = mark_safe(' hx-swap-oob="true"')
 """In the tag of a region: htmx puts it where the page has the region of that id."""
 
@@ -63,7 +60,6 @@ class Screen:
             **self.site.each_context(request),
             "title": title,
             "subtitle": None,
-            "frame": FRAME,
             "app_label": LABEL,
             "now": clock.now(),
             "late_frame": LATE_FRAME,

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from django_jobs.display import grouped
 from django_jobs.operations import OperationResult
 
 SHOWN_REASONS = 5
@@ -16,19 +17,19 @@ def told(result: OperationResult, done: str) -> Iterator[tuple[int, str]]:
     number = len(result.done)
     if number:
         text = ngettext("%(number)s job %(done)s.", "%(number)s jobs %(done)s.", number)
-        yield messages.SUCCESS, text % {"number": f"{number:,}", "done": done}
+        yield messages.SUCCESS, text % {"number": grouped(number), "done": done}
     if number := len(result.asked):
         text = ngettext(
             "%(number)s job asked to stop; running jobs end by themselves.",
             "%(number)s jobs asked to stop; running jobs end by themselves.",
             number,
         )
-        yield messages.SUCCESS, text % {"number": f"{number:,}"}
+        yield messages.SUCCESS, text % {"number": grouped(number)}
     if number := len(result.refused):
         reasons = [f"#{job_id}: {why}" for job_id, why in result.refused.items()]
         text = ngettext("%(number)s job not %(done)s.", "%(number)s jobs not %(done)s.", number)
-        text = text % {"number": f"{number:,}", "done": done}
+        text = text % {"number": grouped(number), "done": done}
         text += f" {'. '.join(reasons[:SHOWN_REASONS])}."
         more = number - SHOWN_REASONS
-        text += " " + _("And %(number)s more.") % {"number": f"{more:,}"} if more > 0 else ""
+        text += " " + _("And %(number)s more.") % {"number": grouped(more)} if more > 0 else ""
         yield messages.WARNING, text

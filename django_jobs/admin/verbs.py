@@ -20,4 +20,4 @@ def press(verb: str, given: Given, by: str) -> Pressed:
     try:
         return VERBS[verb][1](given, by)
     except JobError as problem:
-        return Pressed(f"{_('No change')}: {problem}")
+        return Pressed(_("No change: %(problem)s") % {"problem": problem})

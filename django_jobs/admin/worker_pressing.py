@@ -13,19 +13,19 @@ from django_jobs.models import Worker
 def quiet(given: Given, by: str) -> Pressed:
     """Let a worker claim nothing more."""
     said = _("The worker %(name)s is to be quiet.")
-    return _want(given, by, staffing.quiet, said, "told to be quiet")
+    return _want(given, by, staffing.quiet, said, _("told to be quiet"))
 
 
 def go_on(given: Given, by: str) -> Pressed:
     """Let a quiet worker claim again."""
     said = _("The worker %(name)s is to go on.")
-    return _want(given, by, staffing.go_on, said, "told to go on")
+    return _want(given, by, staffing.go_on, said, _("told to go on"))
 
 
 def stop(given: Given, by: str) -> Pressed:
     """Let a worker end when its running jobs have ended."""
     said = _("The worker %(name)s is to stop when its running jobs have ended.")
-    return _want(given, by, staffing.stop, said, "told to stop")
+    return _want(given, by, staffing.stop, said, _("told to stop"))
 
 
 def forget(given: Given, _by: str) -> Pressed:
@@ -34,7 +34,7 @@ def forget(given: Given, _by: str) -> Pressed:
     target = _worker_id(name)
     staffing.forget(name)
     text = _("The worker %(name)s is forgotten.") % {"name": name}
-    return Pressed(text, "forgotten", name, target)
+    return Pressed(text, _("forgotten"), name, target)
 
 
 def _want(given: Given, by: str, operation: Callable[..., bool], said: str, log: str) -> Pressed:

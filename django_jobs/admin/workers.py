@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -21,7 +21,7 @@ from django_jobs.admin.refreshing import WORKERS, shared
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings
-from django_jobs.display import ago, duration
+from django_jobs.display import ago, duration, grouped
 from django_jobs.models import Job, Worker
 from django_jobs.reading import within_limit
 from django_jobs.states import Wish
@@ -53,33 +53,36 @@ class WorkerAdmin(RecordAdmin):
         del extra_context
         return WorkerScreen(self.admin_site).page(request)
 
-    @admin.display(description="last seen")
+    @admin.display(description=gettext_lazy("last seen"))
     def word(self, worker: Worker) -> str:
         """Its newest sign of life; silent after one lease without any."""
         now = clock.now()
         silent = (now - worker.beat_at).total_seconds() > get_settings().LEASE
-        return f"{'silent, ' if silent else ''}{ago(worker.beat_at, now)}"
+        seen = ago(worker.beat_at, now)
+        return _("silent, %(ago)s") % {"ago": seen} if silent else seen
 
-    @admin.display(description="queues")
+    @admin.display(description=gettext_lazy("queues"))
     def serves(self, worker: Worker) -> str:
         """The queues it serves."""
-        return ", ".join(worker.queues) or "all"
+        return ", ".join(worker.queues) or _("all")
 
-    @admin.display(description="jobs at once")
+    @admin.display(description=gettext_lazy("jobs at once"))
     def room(self, worker: Worker) -> str:
         """Processes and threads."""
         return f"{worker.processes} × {worker.threads}"
 
-    @admin.display(description="started")
+    @admin.display(description=gettext_lazy("started"))
     def up(self, worker: Worker) -> str:
         """When it started."""
         return ago(worker.started_at, clock.now())
 
-    @admin.display(description="wanted", empty_value="–")
+    @admin.display(description=gettext_lazy("wanted"), empty_value="–")
     def wanted(self, worker: Worker) -> str | None:
         """What somebody wants of it, who and since when."""
-        by = f" by {worker.wished_by}" if worker.wished_by else ""
-        return f"{worker.wish}{by} {ago(worker.wished_at, clock.now())}" if worker.wish else None
+        if not worker.wish:
+            return None
+        by = _(" by %(who)s") % {"who": worker.wished_by} if worker.wished_by else ""
+        return f"{_(worker.wish)}{by} {ago(worker.wished_at, clock.now())}"
 
 
 class WorkerScreen(Screen):
@@ -154,7 +157,7 @@ class Workers:
         text = ngettext("%(number)d worker alive", "%(number)d workers alive", alive)
         line = text % {"number": alive}
         silent = len(self._seen.workers) - alive
-        return f"{line}, {_('%(number)d silent') % {'number': silent}}" if silent else line
+        return line + ", " + _("%(number)d silent") % {"number": silent} if silent else line
 
     def _versions(self) -> str:
         """Return which versions run, where they are several."""
@@ -200,7 +203,7 @@ class Workers:
         """Yield what may be pressed: a silent worker hears nothing any more."""
         if worker.expired and self._may_requeue:
             text = ngettext("Requeue %(number)s job", "Requeue %(number)s jobs", worker.expired)
-            yield self._button("requeue", text % {"number": f"{worker.expired:,}"}, worker)
+            yield self._button("requeue", text % {"number": grouped(worker.expired)}, worker)
         if not self._may_tell or worker.row is None:
             return
         wish = worker.row.wish

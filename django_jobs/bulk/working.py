@@ -4,12 +4,14 @@ Who works on an operation has its row locked, so that no page is done twice; a d
 page undone, and the next worker goes on there.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from django.utils.translation import gettext_lazy
+
 from django_jobs import clock
 from django_jobs.bulk.asking import VERBS, meant
+from django_jobs.display import undated
 from django_jobs.engines.base import Engine
 from django_jobs.engines.bulk import BulkPage
 from django_jobs.models import BulkOperation, Job
@@ -19,9 +21,7 @@ from django_jobs.searching.matching import matching
 from django_jobs.searching.surveying import WINDOW
 from django_jobs.searching.terms import split
 
-BUSY = "somebody keeps it locked; try again later"
-
-_SINCE = re.compile(r" since \d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} UTC")
+BUSY = gettext_lazy("somebody keeps it locked; try again later")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,14 @@ def _page(alias: str, row: BulkOperation, size: int, *, refuse: bool) -> BulkPag
 
 
 def _refusal(ids: Collection[int]) -> OperationResult:
-    return OperationResult(refused=dict.fromkeys(ids, BUSY))
+    return OperationResult(refused=dict.fromkeys(ids, str(BUSY)))
 
 
 def _grouped(refused: Mapping[int, str]) -> dict[str, tuple[int, int]]:
     """Return the reasons, each with how many jobs have it, and one of them."""
     found: dict[str, tuple[int, int]] = {}
     for job_id, why in refused.items():
-        reason = _SINCE.sub("", why)
+        reason = undated(why)
         count, example = found.get(reason, (0, job_id))
         found[reason] = (count + 1, example)
     return found

@@ -53,10 +53,61 @@ class BoundedRows(Subquery):
         return self.as_sql(compiler, connection, template=build)
 
 
+class BoundedGroups(Subquery):
+    """The rows of a sliced query, by groups that are equal in `keys`, as one list of lists.
+
+    Of each group: its keys, how many rows it has, and with `at`, an instant, the least and the
+    greatest of it, and the `id` of the row that has the greatest. Instants are texts.
+    """
+
+    template = (
+        "(SELECT %(gather)s(%(listed)s(%(columns)s)) FROM (SELECT %(figures)s FROM (%(subquery)s) "
+        "AS bounded GROUP BY %(keys)s) AS grouped)"
+    )
+
+    def __init__(self, rows: "QuerySet[Any, Any]", keys: Sequence[str], at: str = "") -> None:
+        self._keys, self._at = keys, at
+        needed = (*keys, "id", at) if at else keys
+        super().__init__(rows.values(*needed), output_field=JSONField())
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
+        """Use PostgreSQL's own names."""
+        newest = f"(array_agg(bounded.id ORDER BY bounded.{self._at} DESC, bounded.id DESC))[1]"
+        words = {"gather": "jsonb_agg", "listed": "jsonb_build_array"}
+        return self.as_sql(compiler, connection, **words, **self._parts(newest))
+
+    def as_sqlite(self, compiler: Any, connection: Any) -> Any:
+        """Use SQLite's own names; it has no aggregates in an order, so a text carries the id."""
+        number = "substr('0000000000000000000' || bounded.id, -20)"
+        newest = f"CAST(substr(max(bounded.{self._at} || {number}), -20) AS INTEGER)"
+        words = {"gather": "json_group_array", "listed": "json_array"}
+        return self.as_sql(compiler, connection, **words, **self._parts(newest))
+
+    def _parts(self, newest: str) -> dict[str, str]:
+        figures = {name: f"bounded.{name}" for name in self._keys} | {"number": "count(*)"}
+        if self._at:
+            least, greatest = (f"{word}(bounded.{self._at})" for word in ("min", "max"))
+            figures |= {"least": least, "greatest": greatest, "newest": newest}
+        return {
+            "columns": ", ".join(f"grouped.{name}" for name in figures),
+            "figures": ", ".join(f"{text} AS {name}" for name, text in figures.items()),
+            "keys": ", ".join(f"bounded.{name}" for name in self._keys),
+        }
+
+
+def groups_beside(rows: "QuerySet[Any, Any]", keys: Sequence[str], at: str = "") -> Any:
+    """Return the groups that a sliced query has; may stand in an `aggregate()` about other rows."""
+    return _aggregated(BoundedGroups(rows, keys, at))
+
+
 def rows_beside(rows: "QuerySet[Any, Any]", columns: Sequence[str]) -> Any:
     """Return rows of numbers and texts that may stand in an `aggregate()` about other rows."""
+    return _aggregated(BoundedRows(rows, columns))
+
+
+def _aggregated(found: Subquery) -> Any:
     always = GreaterThanOrEqual(Count("id"), 0)
-    return Case(When(always, then=BoundedRows(rows, columns)), output_field=JSONField())
+    return Case(When(always, then=found), output_field=JSONField())
 
 
 def beside(rows: "QuerySet[Any, Any]", column: str = "*") -> Any:

@@ -124,7 +124,7 @@ class EventVerbs(ABC):
     ) -> None:
         """Let a job be cancelled by what comes first of `waits`."""
         for wait in waits:
-            self.add_wait(job_id, f"!{wait.event}", wait, cancels=True, now=now)
+            self.add_wait(job_id, cancellation_key(wait), wait, cancels=True, now=now)
 
     @abstractmethod
     def note_had(self, events: Mapping[int, Collection[int]]) -> None:
@@ -139,8 +139,17 @@ class EventVerbs(ABC):
         """Let a step wait no longer."""
 
     @abstractmethod
+    def let_cancel_anew(
+        self, waits: Mapping[int, Sequence[WaitFor]], now: datetime | None = None
+    ) -> None:
+        """Let these jobs be cancelled by `waits`, and by nothing else; their ends are events then.
+
+        The caller has the rows of these jobs locked.
+        """
+
+    @abstractmethod
     def forget_cancellations(self, job_ids: Collection[int]) -> None:
-        """Let nothing cancel these jobs any more: they have ended."""
+        """Let nothing cancel those of these jobs any more that have ended and stay so."""
 
     @abstractmethod
     def find_event(self, wait: WaitFor, since: datetime) -> Pending | None:
@@ -191,3 +200,8 @@ class EventVerbs(ABC):
     @abstractmethod
     def prune_events(self, before: datetime, keys_before: datetime, limit: int) -> int:
         """Delete old events that are handed out, and old keys; return how many rows."""
+
+
+def cancellation_key(wait: WaitFor) -> str:
+    """Return the key under which a job waits for what cancels it."""
+    return f"!{wait.event}"

@@ -43,19 +43,23 @@ class Starter:
         """Start what listens to the ends of jobs; what listens to others' events runs already."""
         started = Started()
         for event in events:
-            end = ends.get(event.job_id or 0)
-            if event.is_heard or not event.listeners or end is None:
+            if event.is_heard or not event.listeners:
                 continue
-            unknown = [name for name, _ in event.listeners if registry.find(name) is None]
+            end = ends.get(event.job_id or 0)
+            if end is None:
+                _mourn(engine, event, now)
+                continue
+            unknown = [name for name, _ in event.listeners if not _takes_events(name)]
             if unknown and self._is_left(event, unknown, now):
                 started.left.add(event.id)
                 continue
-            jobs = _jobs_after(event, end)
+            jobs, problems = _jobs_after(event, end)
             if jobs:
                 engine.note_started(event.id, ids_of(insert(engine, jobs)))
                 started.queues |= {job.queue for job in jobs}
-            if unknown:
-                _give_up(engine, event, unknown, now)
+            problems += [_unknown(event, unknown)] if unknown else []
+            if problems:
+                engine.give_up(event.id, "; ".join(problems), now)
         return started
 
     def _is_left(self, event: Pending, unknown: list[str], now: datetime) -> bool:
@@ -76,7 +80,21 @@ class Starter:
         return True
 
 
-def _give_up(engine: Engine, event: Pending, unknown: list[str], now: datetime) -> None:
+def _mourn(engine: Engine, event: Pending, now: datetime) -> None:
+    """Say that a job was deleted before its end was handed out: nothing is known of it."""
+    names = ", ".join(sorted({name for name, _ in event.listeners}))
+    text = "Job #%s was deleted before its end was handed out; what listens is not started: %s"
+    logger.warning(text, event.job_id, names)
+    engine.give_up(event.id, f"job #{event.job_id} was deleted: {names} not started", now)
+
+
+def _takes_events(name: str) -> bool:
+    """Say whether the code here can start that job; older code may know it without an event."""
+    definition = registry.find(name)
+    return definition is not None and definition.wants_event
+
+
+def _unknown(event: Pending, unknown: list[str]) -> str:
     names = ", ".join(unknown)
     logger.error(
         "The end of job #%d was to start %s, which no worker knows. Was it renamed? Then "
@@ -84,12 +102,31 @@ def _give_up(engine: Engine, event: Pending, unknown: list[str], now: datetime) 
         event.job_id,
         names,
     )
-    engine.give_up(event.id, f"no worker knows {names}: not started", now)
+    return f"no worker knows {names}: not started"
 
 
-def _jobs_after(event: Pending, end: End) -> list[NewJob]:
-    found = ((registry.find(name), match) for name, match in event.listeners)
-    triggers = [(Trigger(event.name, match), job) for job, match in found if job is not None]
+def _jobs_after(event: Pending, end: End) -> tuple[list[NewJob], list[str]]:
+    """Return the jobs that are to be started, and what is wrong with those that cannot be."""
+    triggers: dict[str, list[tuple[Trigger, Any]]] = {}
+    for name, match in event.listeners:
+        if _takes_events(name):
+            definition = registry.get(name)
+            these = triggers.setdefault(definition.name, [])
+            these.append((Trigger(event.name, match), definition))
+    jobs: list[NewJob] = []
+    problems: list[str] = []
+    for name, these in triggers.items():
+        try:
+            jobs += _one_after(event, end, these)
+        except Exception as error:  # noqa: BLE001 - said, and no other listener's business
+            problem = f"{type(error).__name__}: {error}"
+            text = "The end of job #%d does not start %s. %s"
+            logger.error(text, event.job_id, name, problem)  # noqa: TRY400 - it says enough
+            problems.append(f"{name} is not started: {problem}")
+    return jobs, problems
+
+
+def _one_after(event: Pending, end: End, triggers: list[tuple[Trigger, Any]]) -> list[NewJob]:
     try:
         return jobs_for(_told(event, end), triggers)
     except ArgumentsTooLarge:  # the job's own arguments, which it can look up by its id

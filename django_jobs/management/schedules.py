@@ -82,7 +82,7 @@ class ScheduleCommands(BaseCommand):
                 portrait.local(planned.at, zone),
                 portrait.local(planned.at, UTC),
                 ago(planned.at, now),
-                portrait.MARKS[planned.mark],
+                str(portrait.MARKS[planned.mark]),
             )
             for planned in portrait.coming(row, now, COMING)
         ]
@@ -134,7 +134,7 @@ class ScheduleCommands(BaseCommand):
 
     def _say_when_off(self) -> None:
         if not get_settings().SCHEDULES_ENABLED:
-            self.stdout.write(portrait.OFF)
+            self.stdout.write(str(portrait.OFF))
             self.stdout.write("")
 
 

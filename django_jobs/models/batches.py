@@ -5,6 +5,8 @@ A flow is a batch with a parent: a job that waits for the others, its children.
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from django_jobs.states import FINAL, IfFailed, as_choices
 
@@ -15,13 +17,31 @@ class Batch(models.Model):
     id = models.BigAutoField(primary_key=True)
     name = models.CharField(max_length=255, default="", help_text="What it is, for people.")
     parent_id = models.BigIntegerField(
-        null=True, help_text="The job that waits for the others: it is a flow then."
+        verbose_name=gettext_lazy("parent"),
+        null=True,
+        help_text=gettext_lazy("The job that waits for the others: it is a flow then."),
     )
-    total = models.IntegerField(default=0, help_text="Jobs in it.")
-    pending = models.IntegerField(default=0, help_text="Those that have not ended.")
-    successful = models.IntegerField(default=0, help_text="Those that ended well.")
-    failed = models.IntegerField(default=0, help_text="Those that failed.")
-    cancelled = models.IntegerField(default=0, help_text="Those cancelled or deleted.")
+    total = models.IntegerField(
+        verbose_name=gettext_lazy("total"), default=0, help_text=gettext_lazy("Jobs in it.")
+    )
+    pending = models.IntegerField(
+        verbose_name=gettext_lazy("pending"),
+        default=0,
+        help_text=gettext_lazy("Those that have not ended."),
+    )
+    successful = models.IntegerField(
+        verbose_name=gettext_lazy("successful"),
+        default=0,
+        help_text=gettext_lazy("Those that ended well."),
+    )
+    failed = models.IntegerField(
+        verbose_name=gettext_lazy("failed"), default=0, help_text=gettext_lazy("Those that failed.")
+    )
+    cancelled = models.IntegerField(
+        verbose_name=gettext_lazy("cancelled"),
+        default=0,
+        help_text=gettext_lazy("Those cancelled or deleted."),
+    )
     created_at = models.DateTimeField(help_text="When it was written.")
     finished_at = models.DateTimeField(
         null=True, help_text="When all had ended; of a flow: when its parent was let go or failed."
@@ -29,8 +49,9 @@ class Batch(models.Model):
 
     class Meta:
         db_table = "django_jobs_batch"
+        verbose_name = gettext_lazy("batch")
+        verbose_name_plural = gettext_lazy("batches")
         ordering = ["-id"]
-        verbose_name_plural = "batches"
         constraints = [
             models.UniqueConstraint(fields=["parent_id"], name="django_jobs_batch_parent"),
         ]
@@ -44,7 +65,8 @@ class Batch(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name or 'batch'} #{self.pk}"
+        name = self.name or _("batch")
+        return f"{name} #{self.pk}"
 
 
 class BatchJob(models.Model):

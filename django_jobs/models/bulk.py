@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 
 class BulkOperation(models.Model):
@@ -18,18 +19,29 @@ class BulkOperation(models.Model):
     high = models.BigIntegerField(help_text="The biggest number: later jobs are left alone.")
     expected = models.IntegerField(help_text="How many were counted before; 10,001: more.")
     created_at = models.DateTimeField(help_text="When it was asked for.")
-    created_by = models.CharField(max_length=150, default="", help_text="Who asked for it.")
+    created_by = models.CharField(
+        verbose_name=gettext_lazy("asked for by"),
+        max_length=150,
+        default="",
+        help_text="Who asked for it.",
+    )
     last_id = models.BigIntegerField(help_text="All jobs up to this number are dealt with.")
     started_at = models.DateTimeField(null=True, help_text="When a worker began.")
     finished_at = models.DateTimeField(null=True, help_text="When it was done, or stopped.")
     stopped_by = models.CharField(max_length=150, default="", help_text="Who stopped it.")
     done = models.IntegerField(default=0, help_text="Jobs to which it was done.")
     asked = models.IntegerField(default=0, help_text="Running jobs that were asked to stop.")
-    refused = models.IntegerField(default=0, help_text="Jobs to which it could not be done.")
+    refused = models.IntegerField(
+        verbose_name=gettext_lazy("refused"),
+        default=0,
+        help_text="Jobs to which it could not be done.",
+    )
     reasons = models.JSONField(default=dict, help_text="Why, with how many jobs, and one of them.")
 
     class Meta:
         db_table = "django_jobs_bulk_operation"
+        verbose_name = gettext_lazy("bulk operation")
+        verbose_name_plural = gettext_lazy("bulk operations")
         ordering = ["-id"]
         default_permissions = ()
         indexes = [

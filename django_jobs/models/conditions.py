@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Q, Value
 
-from django_jobs.states import State
+from django_jobs.states import LIVE, State
 
 
 class Word(Value):
@@ -21,3 +21,8 @@ class Word(Value):
 def in_due_index() -> Q:
     """Return the condition of the index of jobs that are scheduled or wait."""
     return Q(state__in=[Word(State.SCHEDULED), Word(State.WAITING)])
+
+
+def in_unique_index() -> Q:
+    """Return the condition of the index of keys that no second live job may carry."""
+    return Q(state__in=[Word(state) for state in sorted(LIVE)], unique_key__isnull=False)

@@ -2,15 +2,26 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 
 class Event(models.Model):
     """Something that has happened, written in its sender's transaction."""
 
     id = models.BigAutoField(primary_key=True)
-    name = models.CharField(max_length=255, help_text="What has happened, such as order/paid.")
+    name = models.CharField(
+        verbose_name=gettext_lazy("name"),
+        max_length=255,
+        help_text=gettext_lazy("What has happened, such as order/paid."),
+    )
     data = models.TextField(default="{}", help_text="What is known of it, as JSON.")
-    key = models.CharField(max_length=255, null=True, help_text="The sender's own id of it.")
+    key = models.CharField(
+        verbose_name=gettext_lazy("key"),
+        max_length=255,
+        null=True,
+        help_text=gettext_lazy("The sender's own id of it."),
+    )
     sent_at = models.DateTimeField(help_text="When it was written.")
     job_id = models.BigIntegerField(null=True, help_text="The job that ended, in our own events.")
     is_repeated = models.BooleanField(
@@ -24,10 +35,16 @@ class Event(models.Model):
     )
     started = models.JSONField(default=list, help_text="The jobs that it has started.")
     woken = models.IntegerField(default=0, help_text="How many jobs it has woken or cancelled.")
-    problem = models.TextField(default="", help_text="Why it could not be handed out.")
+    problem = models.TextField(
+        verbose_name=gettext_lazy("problem"),
+        default="",
+        help_text=gettext_lazy("Why it could not be handed out."),
+    )
 
     class Meta:
         db_table = "django_jobs_event"
+        verbose_name = gettext_lazy("event")
+        verbose_name_plural = gettext_lazy("events")
         ordering = ["-id"]
         indexes = [
             models.Index(
@@ -43,14 +60,14 @@ class Event(models.Model):
     def summary(self) -> str:
         """What came of it, in words."""
         if self.problem:
-            return f"could not be handed out: {self.problem}"
+            return _("could not be handed out: %(problem)s") % {"problem": self.problem}
         if self.is_repeated:
-            return "its id had been seen: nothing"
-        done = [f"started {len(self.started)}"] if self.started else []
-        done += [f"woke or cancelled {self.woken}"] if self.woken else []
+            return _("its id had been seen: nothing")
+        done = [_("started %(number)d") % {"number": len(self.started)}] if self.started else []
+        done += [_("woke or cancelled %(number)d") % {"number": self.woken}] if self.woken else []
         if self.handed_out_at is None:
-            done.append("not handed out yet")
-        return ", ".join(done) or "nobody listened"
+            done.append(_("not handed out yet"))
+        return ", ".join(done) or _("nobody listened")
 
 
 class EventKey(models.Model):

@@ -6,8 +6,10 @@ Every index of `Job` costs each job something; each one here has a measured reas
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from django_jobs.states import FINAL, LIVE, RunOutcome, State, as_choices, label
+from django_jobs.states import FINAL, LIVE, RunOutcome, State, as_choices, label, spoken
 
 
 class Job(models.Model):
@@ -86,6 +88,8 @@ class Job(models.Model):
 
     class Meta:
         db_table = "django_jobs_job"
+        verbose_name = gettext_lazy("job")
+        verbose_name_plural = gettext_lazy("jobs")
         ordering = ["-id"]
         permissions = [("view_job_payload", "Can view arguments, results and logs of jobs")]
         constraints = [
@@ -170,14 +174,27 @@ class JobRun(models.Model):
     claim_id = models.BigIntegerField(help_text="The claim it ran under.")
     attempt = models.SmallIntegerField(help_text="Number of the attempt; numbers can repeat.")
     outcome = models.CharField(
-        max_length=10, choices=as_choices(RunOutcome), help_text="How it ended."
+        verbose_name=gettext_lazy("outcome"),
+        max_length=10,
+        choices=as_choices(RunOutcome),
+        help_text="How it ended.",
     )
     started_at = models.DateTimeField(null=True, help_text="When it began; empty when unknown.")
     finished_at = models.DateTimeField(help_text="When it ended.")
-    worker = models.CharField(max_length=128, default="", help_text="Name of the worker.")
+    worker = models.CharField(
+        verbose_name=gettext_lazy("worker"),
+        max_length=128,
+        default="",
+        help_text=gettext_lazy("Name of the worker."),
+    )
     result = models.JSONField(null=True, help_text="What the function returned.")
     error_type = models.CharField(max_length=255, default="", help_text="Class of the exception.")
-    error = models.CharField(max_length=255, default="", help_text="First line of the message.")
+    error = models.CharField(
+        verbose_name=gettext_lazy("error"),
+        max_length=255,
+        default="",
+        help_text=gettext_lazy("First line of the message."),
+    )
     error_text = models.TextField(default="", help_text="The whole message.")
     traceback = models.TextField(default="", help_text="Where it was raised; values masked.")
     fingerprint = models.CharField(
@@ -190,13 +207,19 @@ class JobRun(models.Model):
 
     class Meta:
         db_table = "django_jobs_job_run"
+        verbose_name = gettext_lazy("job run")
+        verbose_name_plural = gettext_lazy("job runs")
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(fields=["job", "claim_id"], name="django_jobs_job_run_once"),
         ]
 
     def __str__(self) -> str:
-        return f"attempt {self.attempt} of job #{self.job_id}: {self.outcome}"
+        return _("attempt %(number)d of job #%(id)d: %(outcome)s") % {
+            "number": self.attempt,
+            "id": self.job_id,
+            "outcome": _(spoken(RunOutcome(self.outcome))),
+        }
 
 
 class JobProgress(models.Model):

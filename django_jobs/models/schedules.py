@@ -5,6 +5,8 @@ from datetime import timedelta
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from django_jobs.declarations import wrong_with
 from django_jobs.exceptions import InvalidSchedule
@@ -19,36 +21,66 @@ class Schedule(models.Model):
     """When a job is enqueued by itself. Its identity is its name."""
 
     id = models.BigAutoField(primary_key=True)
-    name = models.CharField(max_length=255, unique=True, help_text="Its name.")
-    job_name = models.CharField(max_length=255, help_text="Name of the job that it enqueues.")
-    args = models.JSONField(default=list, blank=True, help_text="Positional arguments.")
-    kwargs = models.JSONField(default=dict, blank=True, help_text="Keyword arguments.")
+    name = models.CharField(
+        verbose_name=_("name"), max_length=255, unique=True, help_text=_("Its name.")
+    )
+    job_name = models.CharField(
+        verbose_name=_("job"), max_length=255, help_text=_("Name of the job that it enqueues.")
+    )
+    args = models.JSONField(
+        verbose_name=_("arguments"), default=list, blank=True, help_text=_("Positional arguments.")
+    )
+    kwargs = models.JSONField(
+        verbose_name=_("named arguments"),
+        default=dict,
+        blank=True,
+        help_text=_("Keyword arguments."),
+    )
     cron = models.CharField(
-        max_length=200, default="", blank=True, help_text="Five fields, or a name such as @daily."
+        verbose_name=_("cron"),
+        max_length=200,
+        default="",
+        blank=True,
+        help_text=_("Five fields, or a name such as @daily."),
     )
-    every = models.DurationField(null=True, blank=True, help_text="Or a fixed span of time.")
+    every = models.DurationField(
+        verbose_name=_("every"), null=True, blank=True, help_text=_("Or a fixed span of time.")
+    )
     timezone = models.CharField(
-        max_length=64, default="UTC", help_text="Time zone in which the cron fields are read."
+        verbose_name=_("time zone"),
+        max_length=64,
+        default="UTC",
+        help_text=_("Time zone in which the cron fields are read."),
     )
-    starts_at = models.DateTimeField(null=True, blank=True, help_text="Not before this instant.")
-    ends_at = models.DateTimeField(null=True, blank=True, help_text="Not after this instant.")
+    starts_at = models.DateTimeField(
+        verbose_name=_("starts at"), null=True, blank=True, help_text=_("Not before this instant.")
+    )
+    ends_at = models.DateTimeField(
+        verbose_name=_("ends at"), null=True, blank=True, help_text=_("Not after this instant.")
+    )
     jitter = models.DurationField(
-        default=timedelta, help_text="Jobs start up to so much later, to spread the load."
+        verbose_name=_("jitter"),
+        default=timedelta,
+        help_text=_("Jobs start up to so much later, to spread the load."),
     )
     missed = models.CharField(
+        verbose_name=_("missed"),
         max_length=10,
         choices=as_choices(Missed),
         default=Missed.ONE,
-        help_text="After a gap: no job, one for the newest missed planned time, or all of them.",
+        help_text=_("After a gap: no job, one for the newest missed planned time, or all of them."),
     )
     missed_within = models.DurationField(
-        default=timedelta(days=1), help_text="What was missed longer ago stays missed."
+        verbose_name=_("missed within"),
+        default=timedelta(days=1),
+        help_text=_("What was missed longer ago stays missed."),
     )
     overlap = models.CharField(
+        verbose_name=_("overlap"),
         max_length=10,
         choices=as_choices(Overlap),
         default=Overlap.SKIP,
-        help_text="When the job before it has not ended.",
+        help_text=_("When the job before it has not ended."),
     )
     source = models.CharField(
         max_length=5,
@@ -88,6 +120,8 @@ class Schedule(models.Model):
 
     class Meta:
         db_table = "django_jobs_schedule"
+        verbose_name = gettext_lazy("schedule")
+        verbose_name_plural = gettext_lazy("schedules")
         ordering = ["name"]
         constraints = [
             models.CheckConstraint(

@@ -1,6 +1,8 @@
 """The records of steps: what a job has done once and never does again."""
 
 from django.db import models
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from django_jobs import clock
 from django_jobs.states import StepState, as_choices
@@ -39,19 +41,21 @@ class JobStep(models.Model):
 
     def word(self, *, ended: bool = False) -> str:
         """Return its state in the words people read; `ended`: of a job that goes on no more."""
-        limit = f" until {self.wake_at:%Y-%m-%d %H:%M:%S} UTC" if self.wake_at else ""
+        when = {"when": f"{self.wake_at:%Y-%m-%d %H:%M:%S} UTC"} if self.wake_at else {}
         if self.state == StepState.WAITING:
-            return f"was {self.state}{limit}" if ended else f"{self.state}{limit}"
+            if ended:
+                return _("was waiting until %(when)s") % when if when else _("was waiting")
+            return _("waiting until %(when)s") % when if when else _("waiting")
         if self.wake_at is None:
-            return str(self.state)
+            return _(self.state)
         if self.wake_at <= clock.now():
-            return f"slept{limit}"
-        return f"was to sleep{limit}" if ended else f"sleeps{limit}"
+            return _("slept until %(when)s") % when
+        return (_("was to sleep until %(when)s") if ended else _("sleeps until %(when)s")) % when
 
     def summary(self, *, ended: bool = False) -> str:
         """Return how far it is, in words; nothing of its result."""
         if self.wake_at is not None or self.state == StepState.WAITING:
             return self.word(ended=ended)
-        calls = f" after {self.attempts} call" + ("s" if self.attempts > 1 else "")
-        problem = f": {self.error_type}: {self.error}" if self.error_type else ""
-        return f"{self.state}{calls if self.attempts else ''}{problem}"
+        calls = ngettext(" after %(number)d call", " after %(number)d calls", self.attempts)
+        text = _(self.state) + (calls % {"number": self.attempts} if self.attempts else "")
+        return f"{text}: {self.error_type}: {self.error}" if self.error_type else text

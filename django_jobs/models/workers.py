@@ -1,6 +1,7 @@
 """The records of who works: claims with their leases, queues, workers."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from django_jobs.models.fields import IdListField
 from django_jobs.states import Wish, as_choices
@@ -39,6 +40,8 @@ class Queue(models.Model):
 
     class Meta:
         db_table = "django_jobs_queue"
+        verbose_name = gettext_lazy("queue")
+        verbose_name_plural = gettext_lazy("queues")
         ordering = ["name"]
 
     def __str__(self) -> str:
@@ -49,11 +52,21 @@ class Worker(models.Model):
     """A worker process, for people to see. No correctness hangs on it."""
 
     id = models.BigAutoField(primary_key=True)
-    name = models.CharField(max_length=128, unique=True, help_text="Host, process and boot.")
+    name = models.CharField(
+        verbose_name=gettext_lazy("name"),
+        max_length=128,
+        unique=True,
+        help_text=gettext_lazy("Host, process and boot."),
+    )
     queues = models.JSONField(default=list, help_text="Queues it serves; empty: all of them.")
     processes = models.SmallIntegerField(default=1, help_text="Processes that run jobs.")
     threads = models.SmallIntegerField(default=0, help_text="Jobs at once per process.")
-    version = models.CharField(max_length=64, default="", help_text="Code version it runs.")
+    version = models.CharField(
+        verbose_name=gettext_lazy("version"),
+        max_length=64,
+        default="",
+        help_text=gettext_lazy("Code version it runs."),
+    )
     started_at = models.DateTimeField(help_text="When it started.")
     beat_at = models.DateTimeField(help_text="Its newest sign of life.")
     boot = models.CharField(
@@ -76,6 +89,8 @@ class Worker(models.Model):
 
     class Meta:
         db_table = "django_jobs_worker"
+        verbose_name = gettext_lazy("worker")
+        verbose_name_plural = gettext_lazy("workers")
         ordering = ["name"]
 
     def __str__(self) -> str:

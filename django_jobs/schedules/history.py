@@ -9,25 +9,28 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from django_jobs.conf import get_settings
+from django_jobs.display import grouped
 from django_jobs.models import Job, Schedule, Tick
 from django_jobs.planning import COUNT_CAP, TickOutcome
-from django_jobs.states import State
+from django_jobs.states import State, spoken
 
-GONE = "no longer on record"
+GONE = gettext_lazy("no longer on record")
 """How a job ended that was pruned before anybody looked."""
 
-IN_LINE = "waiting for the job before it"
+IN_LINE = gettext_lazy("waiting for the job before it")
 PUNCTUAL_OR_NOT = (TickOutcome.ON_TIME, TickOutcome.CAUGHT_UP)
 
 WORDS = {
-    TickOutcome.ON_TIME: "on time",
-    TickOutcome.CAUGHT_UP: "caught up",
-    TickOutcome.SKIPPED: "skipped",
-    TickOutcome.MISSED: "missed",
-    TickOutcome.BACKFILLED: "backfilled",
-    TickOutcome.MANUAL: "by hand",
+    TickOutcome.ON_TIME: gettext_lazy("on time"),
+    TickOutcome.CAUGHT_UP: gettext_lazy("caught up"),
+    TickOutcome.SKIPPED: gettext_lazy("skipped"),
+    TickOutcome.MISSED: gettext_lazy("missed"),
+    TickOutcome.BACKFILLED: gettext_lazy("backfilled"),
+    TickOutcome.MANUAL: gettext_lazy("by hand"),
 }
 
 
@@ -57,12 +60,14 @@ class Record:
 
     @property
     def words(self) -> str:
-        """What became of it: "on time", "skipped", "missed 4,219 planned times"."""
-        word = WORDS[self.outcome]
+        """What became of it: gettext_lazy("on time"), "skipped", "missed 4,219 planned times"."""
+        word = str(WORDS[self.outcome])
         if self.since is None:
             return word
-        least = "at least " if self.count >= COUNT_CAP else ""
-        return f"{word} {least}{self.count:,} planned times"
+        text = _("%(word)s %(number)s planned times")
+        if self.count >= COUNT_CAP:
+            text = _("%(word)s at least %(number)s planned times")
+        return text % {"word": word, "number": grouped(self.count)}
 
     @property
     def summary(self) -> str:
@@ -153,5 +158,5 @@ def _ending(tick: Tick, job: Job | None) -> str:
         return ""
     if job is None:
         known = tick.job_state in State.__members__
-        return State(tick.job_state).value.lower() if known else GONE
-    return IN_LINE if tick.held and job.state == State.WAITING else job.label
+        return _(spoken(State(tick.job_state))) if known else str(GONE)
+    return str(IN_LINE) if tick.held and job.state == State.WAITING else _(job.label)

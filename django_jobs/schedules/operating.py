@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
 
 from django_jobs import clock, registry
 from django_jobs.announcements import announce
 from django_jobs.conf import get_settings
 from django_jobs.declarations import default_timezone, wrong_with
+from django_jobs.display import grouped
 from django_jobs.engines import get_engine
 from django_jobs.engines.base import Engine
 from django_jobs.engines.schedules import Ticking
@@ -137,7 +139,9 @@ def create(name: str, job: str, **fields: Any) -> Schedule:
 def check_free(name: str) -> None:
     """Raise InvalidSchedule when there is a schedule of that name."""
     if Schedule.objects.using(get_settings().DATABASE).filter(name=name).exists():
-        raise InvalidSchedule(f'There is a schedule "{name}" already.', "name")
+        raise InvalidSchedule(
+            gettext('There is a schedule "%(name)s" already.') % {"name": name}, "name"
+        )
 
 
 def change(name: str, **fields: Any) -> Schedule:
@@ -177,8 +181,11 @@ def delete(name: str) -> None:
     with _locked(name) as (engine, row, _):
         if row.source == CODE and row.disabled_at is None:
             raise InvalidSchedule(
-                f'"{name}" is declared in the code of {row.job_name}, which would bring it back. '
-                "Pause it here, or remove it there.",
+                gettext(
+                    '"%(name)s" is declared in the code of %(job)s, which would bring it back. '
+                    "Pause it here, or remove it there."
+                )
+                % {"name": name, "job": row.job_name},
                 "name",
             )
         row.delete(using=engine.connection.alias)
@@ -231,8 +238,10 @@ def _locked(name: str) -> Iterator[tuple[Engine, Schedule, datetime]]:
 def _not_found(name: str, alias: str) -> ScheduleNotFound:
     names = list(Schedule.objects.using(alias).values_list("name", flat=True))
     match = registry.nearest(name, names)
-    hint = f' Did you mean "{match}"?' if match else ""
-    return ScheduleNotFound(f'There is no schedule "{name}".{hint}')
+    text = gettext('There is no schedule "%(name)s".') % {"name": name}
+    if match:
+        text += " " + gettext('Did you mean "%(match)s"?') % {"match": match}
+    return ScheduleNotFound(text)
 
 
 def _save(engine: Engine, row: Schedule, fields: Iterable[str]) -> None:
@@ -260,11 +269,14 @@ def _check_span(start: datetime, end: datetime, now: datetime) -> None:
         if instant.utcoffset() is None:
             raise ValueError(f"{instant!r} is naive (no time zone). Nothing was enqueued.")
     if start.year < EPOCH.year:
-        raise ValueError(f"A backfill starts in {EPOCH.year} or later. Nothing was enqueued.")
+        text = gettext("A backfill starts in %(year)s or later. Nothing was enqueued.")
+        raise ValueError(text % {"year": EPOCH.year})
     if start > end or end > now:
         raise ValueError(
-            "A backfill goes from a start to a later end, and not into the future. "
-            "Nothing was enqueued."
+            gettext(
+                "A backfill goes from a start to a later end, and not into the future. "
+                "Nothing was enqueued."
+            )
         )
 
 
@@ -275,10 +287,11 @@ def _times(
     _check_span(start, end, now)
     times = row.timetable.latest(start - MOMENT, end, MOST_AT_ONCE + 1)
     if len(times) > MOST_AT_ONCE:
-        raise ValueError(
-            f"There are more than {MOST_AT_ONCE:,} planned times in between. Nothing was "
-            "enqueued; take a shorter span."
+        text = gettext(
+            "There are more than %(most)s planned times in between. Nothing was enqueued; take a "
+            "shorter span."
         )
+        raise ValueError(text % {"most": grouped(MOST_AT_ONCE)})
     made = Tick.objects.using(row._state.db).filter(schedule=row, job_id__isnull=False)  # noqa: SLF001 - Django's documented place of the alias
     done = set(made.filter(planned_at__in=times).values_list("planned_at", flat=True))
     return times, [at for at in times if at not in done]

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from django.utils import dateformat
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration, json_text, masked_arguments
 from django_jobs.exceptions import InvalidSchedule
@@ -18,15 +22,24 @@ from django_jobs.schedules.syncing import FIELDS, recalled
 from django_jobs.timetables import Mark, PlannedTime, load_zone
 from django_jobs.wording import in_words
 
-OFF = "Schedules are switched off (SCHEDULES_ENABLED): none of them enqueues anything."
+OFF = gettext_lazy(
+    "Schedules are switched off (SCHEDULES_ENABLED): none of them enqueues anything."
+)
 ACTIVE, PAUSED, DISABLED, OVERDUE, OVER = "active", "paused", "disabled", "overdue", "over"
+STATES = {
+    ACTIVE: gettext_lazy("active"),
+    PAUSED: gettext_lazy("paused"),
+    DISABLED: gettext_lazy("disabled"),
+    OVERDUE: gettext_lazy("overdue"),
+    OVER: gettext_lazy("over"),
+}
 PAYLOAD = ("args", "kwargs")
 """The fields that hold arguments: who may see them is a matter of permission."""
 
 MARKS = {
     Mark.PLAIN: "",
-    Mark.MOVED: "moved: its own time is skipped by the clock change",
-    Mark.REPEATED: "the clock shows this hour twice",
+    Mark.MOVED: gettext_lazy("moved: its own time is skipped by the clock change"),
+    Mark.REPEATED: gettext_lazy("the clock shows this hour twice"),
 }
 
 
@@ -41,11 +54,13 @@ class Change:
 
 def rule_text(row: Schedule) -> str:
     """Return the rule as it is written: the cron text, or the span."""
-    return row.cron or f"every {duration(row.every or timedelta())}"
+    if row.cron:
+        return row.cron
+    return _("every %(span)s") % {"span": duration(row.every or timedelta())}
 
 
 def rule_words(row: Schedule) -> str:
-    """Return the rule in plain English, or what is wrong with it."""
+    """Return the rule in plain words, or what is wrong with it."""
     try:
         return in_words(row.timetable)
     except InvalidSchedule as problem:
@@ -62,26 +77,27 @@ def zone_of(row: Schedule) -> tzinfo:
 
 def local(instant: datetime, zone: tzinfo) -> str:
     """Return an instant on the clocks of `zone`: `Wed 2030-01-16 02:00 CET`."""
-    seconds = ":%S" if instant.second else ""
-    return f"{instant.astimezone(zone):%a %Y-%m-%d %H:%M{seconds} %Z}"
+    seconds = ":s" if instant.second else ""
+    return dateformat.format(instant.astimezone(zone), f"D Y-m-d H:i{seconds} T")
 
 
 def standing(row: Schedule, now: datetime) -> str:
     """Return where the schedule stands, in words, with who or what stopped it."""
     word = state_of(row, now)
-    by = f" by {row.paused_by}" if row.paused_by else ""
+    by = {"by": _(" by %(who)s") % {"who": row.paused_by} if row.paused_by else ""}
     if word == PAUSED:
-        reason = f": {row.paused_reason}" if row.paused_reason else ""
-        return f"paused{by} {ago(row.paused_at, now)}{reason}"
+        text = _("paused%(by)s %(ago)s") % {**by, "ago": ago(row.paused_at, now)}
+        return f"{text}: {row.paused_reason}" if row.paused_reason else text
     if word == DISABLED:
-        paused = f" It is paused{by}, too." if row.paused_at else ""
-        return f"disabled: {row.disabled_reason}{paused}"
+        text = _("disabled: %(reason)s") % {"reason": row.disabled_reason}
+        return text + " " + _("It is paused%(by)s, too.") % by if row.paused_at else text
     if not get_settings().SCHEDULES_ENABLED:
-        return "off by SCHEDULES_ENABLED"
+        return _("off by SCHEDULES_ENABLED")
     if word == OVERDUE:
-        since = "no worker has dealt with it" if row.doubted_at is None else "no worker was able to"
-        return f"overdue: {since}"
-    return "over: no planned time is left" if word == OVER else word
+        if row.doubted_at is None:
+            return _("overdue: no worker has dealt with it")
+        return _("overdue: no worker was able to")
+    return _("over: no planned time is left") if word == OVER else str(STATES[word])
 
 
 def state_of(row: Schedule, now: datetime) -> str:
@@ -113,8 +129,8 @@ def coming(row: Schedule, now: datetime, count: int) -> list[PlannedTime]:
 def origin(row: Schedule) -> str:
     """Return where the schedule comes from, and whether somebody changed it."""
     if row.source != CODE:
-        return "from the admin"
-    return "from code" + (", changed here" if row.overrides else "")
+        return _("from the admin")
+    return _("from code, changed here") if row.overrides else _("from code")
 
 
 def changes(row: Schedule) -> list[Change]:
@@ -141,7 +157,7 @@ def value_text(row: Schedule, field: str, value: Any) -> str:
         return json_text(masked_arguments(row.job_name, value, {})[0])
     if field == "kwargs" and isinstance(value, dict):
         return json_text(masked_arguments(row.job_name, [], value)[1])
-    return str(value).replace("_", " ") if field in ("missed", "overlap") else str(value)
+    return _(str(value).replace("_", " ")) if field in ("missed", "overlap") else str(value)
 
 
 def arguments(row: Schedule) -> tuple[list[Any], dict[str, Any]]:
@@ -152,16 +168,27 @@ def arguments(row: Schedule) -> tuple[list[Any], dict[str, Any]]:
 
 def facts(row: Schedule, now: datetime) -> Iterator[tuple[str, str]]:
     """Yield titles and texts: everything about the schedule but its arguments."""
-    yield "rule", f"{rule_words(row)} ({rule_text(row)})"
-    yield "time zone", row.timezone
-    yield "state", standing(row, now)
+    yield _("rule"), f"{rule_words(row)} ({rule_text(row)})"
+    yield _("time zone"), row.timezone
+    yield _("state"), standing(row, now)
     if row.next_run_at is not None:
-        yield "next", next_words(row, now)
-    yield "job", row.job_name
-    yield "source", origin(row)
-    for title, field in (("from", "starts_at"), ("until", "ends_at"), ("jitter", "jitter")):
+        yield _("next"), next_words(row, now)
+    yield _("job"), row.job_name
+    yield _("source"), origin(row)
+    for title, field in (
+        (_("from"), "starts_at"),
+        (_("until"), "ends_at"),
+        (_("jitter"), "jitter"),
+    ):
         if getattr(row, field):
             yield title, value_text(row, field, getattr(row, field))
-    yield "missed", f"{row.missed}, within {duration(row.missed_within)}"
-    yield "overlap", value_text(row, "overlap", row.overlap)
-    yield "made", f"{local(row.created_at, UTC)} ({ago(row.created_at, now)})"
+    yield (
+        _("missed"),
+        _("%(what)s, within %(span)s")
+        % {
+            "what": value_text(row, "missed", row.missed),
+            "span": duration(row.missed_within),
+        },
+    )
+    yield _("overlap"), value_text(row, "overlap", row.overlap)
+    yield _("made"), f"{local(row.created_at, UTC)} ({ago(row.created_at, now)})"

@@ -1,13 +1,17 @@
 """Criteria as conditions of a query. Conditions only: how far is looked says `surveying`."""
 
+import json
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import reduce
+from operator import add
 from typing import Any
 
 from django.db import connections
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.fields.json import KeyTransform
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, StrIndex
 
 from django_jobs import registry
 from django_jobs.models import Claim, Job, JobRun
@@ -15,6 +19,10 @@ from django_jobs.searching.criteria import RETRYING, Argument, Criteria
 from django_jobs.states import State
 
 MOST_CLAIMS = 1_000
+WALKED = "its_state"
+PLAIN = re.compile(r"[\w .:@+-]+")
+"""Texts that stand in JSON as they are."""
+
 
 Jobs = QuerySet[Job]
 
@@ -22,11 +30,19 @@ Jobs = QuerySet[Job]
 Held = Mapping[str, Collection[int]]
 
 
-def matching(jobs: Jobs, criteria: Criteria, held: Held | None = None) -> Jobs:
-    """Return those of `jobs` that fit; `held`, if it is known: what `held_by_worker` returns."""
+def matching(
+    jobs: Jobs, criteria: Criteria, held: Held | None = None, *, walks: bool = False
+) -> Jobs:
+    """Return those of `jobs` that fit; `held`, if it is known: what `held_by_worker` returns.
+
+    `walks`: the caller walks a window of numbers. No index of a state is to be used then: its rows
+    lie anywhere, and PostgreSQL would rather read all of them than that window.
+    """
     if criteria.problems:
         return jobs.none()
-    jobs = jobs.filter(*_conditions(criteria))
+    column = WALKED if walks else "state"
+    jobs = jobs.alias(**{WALKED: Coalesce(F("state"), Value(""))}) if walks else jobs
+    jobs = jobs.filter(*_conditions(criteria, column))
     if criteria.since or criteria.until:
         jobs = _within(jobs, criteria)
     if criteria.errors:
@@ -48,29 +64,30 @@ def held_by_worker(alias: str) -> dict[str, list[int]]:
     return dict(held)
 
 
-def _conditions(criteria: Criteria) -> Iterator[Q]:
+def _conditions(criteria: Criteria, column: str) -> Iterator[Q]:
     if criteria.ids is not None:
         yield Q(pk__in=criteria.ids)
     if criteria.states is not None:
-        yield _in_states(criteria.states)
+        yield _in_states(criteria.states, column)
     if criteria.queues is not None:
         yield Q(queue__in=criteria.queues)
     if criteria.fingerprints is not None:
         # Only those that failed have an index of their fingerprints.
-        yield Q(state=State.FAILED, fingerprint__in=criteria.fingerprints)
+        yield Q((column, State.FAILED), fingerprint__in=criteria.fingerprints)
     if criteria.abouts is not None:
         yield Q(about__in=criteria.abouts)
     for names in criteria.jobs:
         yield _any(Q(name__contains=name) for name in names)
 
 
-def _in_states(words: Collection[str]) -> Q:
+def _in_states(words: Collection[str], column: str) -> Q:
     if len(words) == 1 and RETRYING not in words:
-        return Q(state=next(iter(words)).upper())  # as the indexes have it
-    plain = [word.upper() for word in words if word != RETRYING]
+        return Q((column, next(iter(words)).upper()))  # as the indexes have it
+    plain = Q((f"{column}__in", [word.upper() for word in words if word != RETRYING]))
     # As `states.label` has it: the same column holds those that never began.
-    retrying = Q(state=State.SCHEDULED) & (Q(attempt__gt=0) | Q(waiting_for__isnull=False))
-    return Q(state__in=plain) | retrying if RETRYING in words else Q(state__in=plain)
+    began = Q(attempt__gt=0) | Q(waiting_for__isnull=False)
+    retrying = Q((column, State.SCHEDULED)) & began
+    return plain | retrying if RETRYING in words else plain
 
 
 def _within(jobs: Jobs, criteria: Criteria) -> Jobs:
@@ -124,6 +141,7 @@ def _having(jobs: Jobs, argument: Argument, alias: str) -> Jobs:
     if connections[jobs.db].features.supports_json_field_contains:
         by_key = (Q(kwargs__contains=_nested(argument.path, value)) for value in argument.values)
     else:
+        jobs = _that_may_have(jobs, argument)
         jobs = jobs.alias(**{alias: _at("kwargs", argument.path)})
         by_key = (Q(**{alias: value}) for value in argument.values)
     found = Q(name__in=by_name) & _any(by_key)
@@ -132,6 +150,19 @@ def _having(jobs: Jobs, argument: Argument, alias: str) -> Jobs:
         jobs = jobs.alias(**{placed: _at("args", (place, *argument.path[1:]))})
         found |= Q(name__in=called) & _any(Q(**{placed: value}) for value in argument.values)
     return jobs.filter(found)
+
+
+def _that_may_have(jobs: Jobs, argument: Argument) -> Jobs:
+    """Return the jobs in whose call the value stands: a text is looked through, JSON is parsed.
+
+    A value that JSON may write in several ways says nothing.
+    """
+    texts = {value if isinstance(value, str) else json.dumps(value) for value in argument.values}
+    is_float = any(isinstance(value, float) for value in argument.values)
+    if is_float or not all(text.isascii() and PLAIN.fullmatch(text) for text in texts):
+        return jobs
+    places = [StrIndex(F(column), Value(text)) for column in ("args", "kwargs") for text in texts]
+    return jobs.alias(its_places=reduce(add, places)).filter(its_places__gt=0)
 
 
 def _nested(path: tuple[str, ...], value: Any) -> Any:

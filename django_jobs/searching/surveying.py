@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Count, F, Max, Q, QuerySet
 
 from django_jobs.engines.bounded import beside
-from django_jobs.models import Job
+from django_jobs.models import Job, JobRun
 from django_jobs.models.conditions import in_due_index
 from django_jobs.overview import Amount
 from django_jobs.searching.criteria import Criteria
@@ -79,15 +79,14 @@ class Survey:
 
     def rows(self, jobs: Jobs) -> Jobs:
         """Return those of `jobs` that fit, as far as is looked, without an order."""
-        found = matching(jobs.order_by(), self.criteria, self._held)
+        anywhere = self._by_index or self.criteria.is_empty
+        found = matching(jobs.order_by(), self.criteria, self._held, walks=not anywhere)
         if self.criteria.stored_states == frozenset({State.RUNNING}):
             found = found.filter(pk__in=self._running)
+        if not anywhere:
+            return self._within(found)
         states = self.criteria.stored_states
-        if states and states.issubset(LATER):
-            found = found.filter(in_due_index())
-        if self._by_index or self.criteria.is_empty:
-            return found
-        return found.filter(pk__gt=self.low, pk__lte=self.high)
+        return found.filter(in_due_index()) if states and states.issubset(LATER) else found
 
     def page(
         self, rows: Jobs, size: int, *, before: int | None = None, after: int | None = None
@@ -118,6 +117,16 @@ class Survey:
     def _running(self) -> list[int]:
         # 0 is no job; without any, Django would leave the question out, and its answer with it.
         return [job_id for job_ids in self._held.values() for job_id in job_ids] or [0]
+
+    def _within(self, rows: Jobs) -> Jobs:
+        """Return those of `rows` that are looked at."""
+        rows = rows.filter(pk__gt=self.low, pk__lte=self.high)
+        runs = JobRun.objects.filter(job__gt=self.low, job__lte=self.high)
+        for name in self.criteria.workers:
+            # The newest run of each job is looked up for these only, not for all.
+            ran = runs.filter(worker__contains=name).values("job_id")
+            rows = rows.filter(Q(pk__in=ran) | Q(pk__in=self._running))
+        return rows
 
     @property
     def _sees_all(self) -> bool:
@@ -193,7 +202,7 @@ class Survey:
         rows = matching(Job.objects.using(self.alias).order_by(), criteria, self._held)
         direct = criteria.ids is not None
         if not direct:
-            rows = rows.filter(pk__gt=self.low, pk__lte=self.high)
+            rows = self._within(rows)
         states = {state.value: Count("id", filter=Q(state=state)) for state in State}
         found = rows.aggregate(**states, **more)
         if self.is_indexed:  # by fingerprints, which only failed jobs have in the index

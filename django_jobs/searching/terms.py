@@ -11,6 +11,8 @@ from typing import Self
 
 from django.utils.translation import gettext as _
 
+from django_jobs.display import grouped
+
 MOST_TERMS = 20
 LONGEST = 1_000
 """Characters of a search; more is refused."""
@@ -69,7 +71,7 @@ def split(text: str) -> Terms:
     text = text.replace("\0", " ").strip()
     if len(text) > LONGEST:
         too_long = _("The search is longer than %(most)s characters.")
-        return Terms(problems=(too_long % {"most": f"{LONGEST:,}"},))
+        return Terms(problems=(too_long % {"most": grouped(LONGEST)},))
     terms, problems = [], []
     for found in _scan(text):
         if isinstance(found, Term):

@@ -68,10 +68,9 @@ class Together(Recorder):
     async def settle(self, *, cancel: bool) -> None:
         """Let the steps end that still run in tasks of their own; `cancel` them, or wait.
 
-        One of several that were gathered has interrupted the job: what the others do meanwhile
-        must be on record before the job goes elsewhere.
+        No other one can begin any more. One of several that were gathered has interrupted the
+        job: what the others do meanwhile must be on record before the job goes elsewhere.
         """
-        self.end()
         tasks = {task for task in self._under_way if task is not asyncio.current_task()}
         try:
             if tasks and not cancel:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import django
 from django.core.management.color import color_style, supports_color
 from django.db import connections
+from django.utils import translation
 
 from django_jobs import __version__, clock, registry
 from django_jobs.conf import get_settings
@@ -149,8 +150,9 @@ def on_terminal() -> bool:
     )
 
 
+@translation.override(None)
 def banner(options: WorkerOptions, *, reloads: bool = False) -> list[str]:
-    """Return the lines that a worker prints when it starts."""
+    """Return the lines that a worker prints when it starts: in English, as all that it logs."""
     known = [definition.name for definition in registry.definitions()]
     names = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "")
     queues = ", ".join(options.queues) or "all"

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync, sync_to_async
@@ -80,7 +81,15 @@ def make_context(claimed: ClaimedJob, worker: str = "") -> JobContext:
         planned_at=claimed.planned_at,
     )
     context.worker = worker
-    context.step = Steps(
+    context.make_steps = partial(_steps, claimed)
+    return context
+
+
+def _steps(
+    claimed: ClaimedJob, context: JobContext, *, depth: int = 0, thread: int | None = None
+) -> Steps:
+    """Return the steps of a claimed job. `depth`, `thread`: as `Places` has them."""
+    steps = Steps(
         claimed.name,
         claimed.hold,
         has_steps=claimed.has_steps,
@@ -89,7 +98,8 @@ def make_context(claimed: ClaimedJob, worker: str = "") -> JobContext:
         should_stop=context.should_stop,
         log=context.log,
     )
-    return context
+    steps.places.depth, steps.places.thread = depth, thread
+    return steps
 
 
 def run_sync(claimed: ClaimedJob, context: JobContext) -> Outcome:
@@ -98,8 +108,8 @@ def run_sync(claimed: ClaimedJob, context: JobContext) -> Outcome:
     An async job is run to its end, with its database work in this thread.
     """
     definition = registry.get(claimed.name)
-    context.step.places.depth = len(connections[get_settings().DATABASE].atomic_blocks)
-    context.step.places.thread = threading.get_ident()
+    depth = len(connections[get_settings().DATABASE].atomic_blocks)
+    context.make_steps = partial(_steps, claimed, depth=depth, thread=threading.get_ident())
     with _told_which_job(claimed):
         try:
             call = _call(definition, claimed, context)
@@ -112,8 +122,8 @@ def run_sync(claimed: ClaimedJob, context: JobContext) -> Outcome:
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
             return _ending(error, definition, context)
         finally:
-            context.step.end()
-            context.settled = True
+            context.end_steps()
+            context.settle()
 
 
 async def run_async(claimed: ClaimedJob, context: JobContext) -> Outcome:
@@ -132,7 +142,7 @@ async def run_async(claimed: ClaimedJob, context: JobContext) -> Outcome:
                 outcome = _returned(definition, await call.awaited(), context)
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is its outcome
             outcome = _ending(error, definition, context)
-        context.settled = True
+        context.settle()
         call_off()
         if place in SyncToAsync.context_to_thread_executor:
             await _close_connections()
@@ -174,8 +184,9 @@ class _Call:
         try:
             return await self.now()
         finally:
-            told = self._context.ask not in (None, Ask.SHUTDOWN)
-            await self._context.step.settle(cancel=told)
+            if (steps := self._context.end_steps()) is not None:
+                told = self._context.ask not in (None, Ask.SHUTDOWN)
+                await steps.settle(cancel=told)
 
 
 def _call(definition: "Definition", claimed: ClaimedJob, context: JobContext) -> _Call:
@@ -250,7 +261,7 @@ def _judge(
 
 def _interrupted(context: JobContext, definition: "Definition") -> Outcome | None:
     """Return how a run ends that a step interrupted, whatever the function did about that."""
-    interruption = context.step.interruption
+    interruption = context.interruption
     if interruption is None:
         return None
     if interruption.outcome is not None:

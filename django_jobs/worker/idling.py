@@ -7,6 +7,8 @@ what this worker runs, which they do not know.
 import logging
 from collections.abc import Sequence
 
+from django.utils import translation
+
 from django_jobs import clock
 from django_jobs.engines.base import Engine
 from django_jobs.services import Service
@@ -38,12 +40,11 @@ class Idling(Service):
         elif now - self._quiet_since >= QUIET:
             self._quiet_since = now
             alias = engine.connection.alias
-            logger.info(
-                "idle · %s waiting · %s scheduled",
-                backlog(alias, self._queues).waiting,
-                scheduled(alias, self._queues),
-                extra={"event": "idle"},
-            )
+            with translation.override(None):  # numbers, too, are in English in a log
+                waiting = backlog(alias, self._queues).waiting
+                later = scheduled(alias, self._queues)
+            text = "idle · %s waiting · %s scheduled"
+            logger.info(text, waiting, later, extra={"event": "idle"})
         return set()
 
     def _sums(self) -> list[int]:

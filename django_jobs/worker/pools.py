@@ -122,6 +122,7 @@ class Starter:
     def end(self, held: Held, outcome: Outcome, slot: int) -> Ended:
         """Note that the job has ended."""
         held.deadline = None
+        held.context.error = None  # nobody asks for it here, and its frames hold the context
         self._board.end(slot, *held.hold)
         return Ended(held, outcome, clock.monotonic())
 

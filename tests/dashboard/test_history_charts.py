@@ -100,7 +100,7 @@ def test_without_any_bar_the_words_say_so():
 def test_over_more_than_a_day_moments_have_a_date():
     assert frame(96, 15).ticks() == ("12:00", "00:00", "12:00")
     assert frame(84, 120).ticks() == ("15 Jan 12:00", "19 Jan 00:00", "22 Jan 12:00")
-    assert frame(84, 120).span(0) == "15 Jan 12:00–14:00"
+    assert frame(84, 120).spans[0] == "15 Jan 12:00–14:00"
 
 
 def test_a_mark_stands_where_its_instant_is():

@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.db import connection
 
 from django_jobs import clock, overview, verdict
-from django_jobs.models import Queue, Worker
+from django_jobs.models import JobRun, Queue, Worker
 from tests.dashboard.pages import trouble
 from tests.dashboard.screens import page
 
@@ -106,6 +106,18 @@ def test_a_screen_that_is_too_slow_says_so(admin_client, locked, name, model, ti
     text = page(admin_client, f"/admin/jobs/{name}/{part}")
     assert SLOW in text
     assert title in text
+
+
+def test_the_list_of_jobs_that_is_too_slow_says_so_and_not_that_there_are_none(
+    admin_client, locked
+):
+    trouble()
+    locked(JobRun)
+    text = page(admin_client, "/admin/jobs/job/")
+    assert SLOW in text
+    assert "No jobs match" not in text
+    assert "There are no jobs yet" not in text
+    assert "All that match (" not in text
 
 
 def test_a_refresh_needs_no_query_more(admin_client, django_assert_num_queries):

@@ -2,10 +2,20 @@
 
 import pytest
 
-from django_jobs.models import Event, Job
+from django_jobs.models import Event, Job, Wait
 from django_jobs.states import State
+from tests.engines.rivals import DEADLINE, until, waits_for_lock
 from tests.engines.scenes import LATER, NOON, job_of
-from tests.engines.waits import cancelled_by, hand_out, sent, suspended, wait_for, waits
+from tests.engines.waits import (
+    PAID,
+    cancelled_by,
+    hand_out,
+    sent,
+    suspended,
+    told,
+    wait_for,
+    waits,
+)
 
 
 def test_what_an_event_cancels_is_cancelled_or_asked_to_stop(engine, scene):
@@ -32,6 +42,77 @@ def test_what_has_ended_is_cancelled_by_nothing(engine, scene):
     hand_out(engine)
     assert job_of(hold).state == State.SUCCESSFUL
     assert not waits()
+
+
+def test_what_cancels_a_job_is_written_anew(engine, scene):
+    (changed,), (emptied,), (other,) = (scene.enqueue() for _ in range(3))
+    for job_id in (changed, emptied, other):
+        engine.let_cancel(job_id, [wait_for(order=1), wait_for("shop/closed")], NOON)
+    engine.let_cancel_anew({changed: [wait_for(order=2)], emptied: []}, LATER)
+    found = {
+        job_id: list(Wait.objects.filter(job_id=job_id).order_by("event").values_list("event"))
+        for job_id in (changed, emptied, other)
+    }
+    assert found == {changed: [(PAID,)], emptied: [], other: [(PAID,), ("shop/closed",)]}
+    wait = Wait.objects.get(job_id=changed)
+    assert (wait.cancels, wait.key, wait.since) == (True, f"!{PAID}", LATER)
+    sent(engine, order=1)
+    hand_out(engine)
+    assert [job_of(each).state for each in (changed, other)] == [State.READY, State.CANCELLED]
+    sent(engine, order=2)
+    hand_out(engine)
+    assert job_of(changed).state == State.CANCELLED
+    assert ("cancelled", changed) in told()  # so that what cancels it is forgotten with its end
+
+
+def test_steps_that_wait_stay_where_what_cancels_a_job_is_written_anew(engine, scene):
+    (hold,) = suspended(scene)
+    engine.let_cancel_anew({hold.job_id: [wait_for()]}, LATER)
+    assert set(Wait.objects.values_list("key", flat=True)) == {"payment", f"!{PAID}"}
+
+
+def test_only_what_has_ended_and_stays_so_is_cancelled_by_nothing(engine, scene):
+    done, again, live = scene.run(3)
+    for hold in (done, again, live):
+        engine.let_cancel(hold.job_id, [wait_for()], NOON)
+    scene.finish(done, again)
+    engine.move([again.job_id], State.READY, [State.SUCCESSFUL], LATER)
+    (gone,) = cancelled_by(scene, run=False)
+    Job.objects.filter(pk=gone).delete()
+    engine.forget_cancellations([done.job_id, again.job_id, live.job_id, gone])
+    assert waits() == {again.job_id, live.job_id}
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("first", ["the relay", "the operator"])
+@pytest.mark.django_db(transaction=True)
+def test_a_relay_that_forgets_takes_nothing_away_from_a_retry_at_the_same_time(
+    engine, scene, rival, first
+):
+    (hold,) = scene.run(1)
+    engine.let_cancel(hold.job_id, [wait_for()], NOON)
+    scene.finish(hold)
+    other = rival()
+
+    def retry():
+        with other.engine.transaction():
+            other.engine.move([hold.job_id], State.READY, [State.SUCCESSFUL], LATER)
+            other.engine.let_cancel_anew({hold.job_id: [wait_for()]}, LATER)
+
+    def forget():
+        other.engine.forget_cancellations([hold.job_id])
+
+    with engine.transaction():
+        if first == "the relay":
+            engine.forget_cancellations([hold.job_id])
+        else:
+            engine.move([hold.job_id], State.READY, [State.SUCCESSFUL], LATER)
+            engine.let_cancel_anew({hold.job_id: [wait_for()]}, LATER)
+        pid = other.pid
+        second = other.start(retry if first == "the relay" else forget)
+        until(lambda: waits_for_lock(pid), "the second to wait")
+    second.result(DEADLINE)
+    assert waits() == {hold.job_id}
 
 
 def test_the_cancellation_of_one_that_was_watched_is_told(engine, scene):

@@ -76,6 +76,12 @@ def test_what_is_handed_out_or_given_up_is_not_taken_again(engine, db):
     assert (row.problem, row.handed_out_at) == ("ValueError: no", LATER)
 
 
+def test_why_an_event_was_given_up_may_be_any_text(engine, db):
+    hopeless = sent(engine)
+    engine.give_up(hopeless, "ValueError: \x00\ud800", LATER)
+    assert Event.objects.get(pk=hopeless).problem == "ValueError: \N{REPLACEMENT CHARACTER}?"
+
+
 def test_an_end_that_neither_started_nor_woke_anything_is_not_kept(engine, scene):
     hold = scene.run_one(watched=True)
     scene.finish(hold)

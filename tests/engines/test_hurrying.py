@@ -11,9 +11,9 @@ from django_jobs.reading import Reading, within_limit
 from tests.factories import QueueFactory
 
 
-def limit():
+def limit(name="statement_timeout"):
     with connection.cursor() as cursor:
-        cursor.execute("SHOW statement_timeout")
+        cursor.execute(f"SHOW {name}")
         return cursor.fetchone()[0]
 
 
@@ -54,7 +54,9 @@ def test_a_statement_that_takes_too_long_is_ended_and_the_limit_goes_with_the_tr
     with native.hasty(1.5):
         assert sleep(0) == 7
         assert limit() == "1500ms"
+        assert limit("jit") == "off"
     assert limit() == before
+    assert limit("jit") == "on"
 
 
 @pytest.mark.postgresql
@@ -63,7 +65,8 @@ def test_the_limit_costs_no_statement_of_its_own(native, django_assert_num_queri
     with django_assert_num_queries(4) as seen, native.hasty(1.0):  # BEGIN and COMMIT
         assert Queue.objects.filter(name="a'; %s b").first() is None
         assert Queue.objects.count() == 0
-    assert seen.captured_queries[1]["sql"].startswith("SET LOCAL statement_timeout = 1000; SELECT")
+    before = "SET LOCAL statement_timeout = 1000; SET LOCAL jit = off; SELECT"
+    assert seen.captured_queries[1]["sql"].startswith(before)
 
 
 @pytest.mark.postgresql

@@ -6,12 +6,17 @@ import pytest
 from django.db import connection, connections, transaction
 from django.db.utils import OperationalError
 
+from django_jobs import closeup
 from django_jobs.engines import own_engine
-from django_jobs.engines.base import Engine
+from django_jobs.engines.base import Engine, NewJob
+from django_jobs.engines.orm import ORMEngine
 from django_jobs.engines.sqlite import SQLiteEngine
+from django_jobs.models import Job
 from django_jobs.overview import look
+from django_jobs.queue_report import report
 from tests.engines.rivals import Rival
 from tests.engines.scenes import NOON, Scene
+from tests.factories import JobFactory
 
 pytestmark = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only on SQLite")
 
@@ -147,20 +152,59 @@ def test_a_database_in_memory_cannot_be_listened_to(monkeypatch, db):
     assert SQLiteEngine(connection).listener() is None
 
 
-def test_the_promoter_and_the_dashboard_walk_the_index_of_due_jobs_only(db, engine):
-    plans = []
+@pytest.fixture
+def steps_of(db):
+    """Return a function that tells how SQLite looks for jobs when something is done."""
 
-    def explain(execute, sql, params, many, context):
-        if sql.startswith("SELECT") and "django_jobs_job" in sql:
-            statement = sql.replace("%s", "?").replace("%%", "%")
-            statement = f"EXPLAIN QUERY PLAN {statement}"
-            plan = context["connection"].connection.execute(statement, params)
-            plans.append([row[3] for row in plan.fetchall()])
-        return execute(sql, params, many, context)
+    def found(act, *arguments, table=r"\S*job", **keywords):
+        plans = []
 
-    with connection.execute_wrapper(explain):
-        engine.promote(100, NOON)
-        look("default", NOON)
-    steps = [step for plan in plans for step in plan if re.match(r"(SCAN|SEARCH) \S*job\b", step)]
+        def explain(execute, sql, params, many, context):
+            if sql.startswith("SELECT") and "django_jobs_job" in sql:
+                statement = f"EXPLAIN QUERY PLAN {sql.replace('%s', '?').replace('%%', '%')}"
+                plan = context["connection"].connection.execute(statement, params)
+                plans.extend(row[3] for row in plan.fetchall())
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(explain):
+            act(*arguments, **keywords)
+        return [step for step in plans if re.match(rf"(SCAN|SEARCH) {table}\b", step)]
+
+    return found
+
+
+ALIAS = r"[UV]\d+"
+"""What Django calls a table inside of another query."""
+
+
+def scans(steps):
+    return [step for step in steps if step.startswith("SCAN") and "INDEX" not in step]
+
+
+def test_the_promoter_and_the_dashboard_walk_the_index_of_due_jobs_only(steps_of, engine):
+    steps = [*steps_of(engine.promote, 100, NOON), *steps_of(look, "default", NOON)]
     assert any("django_jobs_job_due" in step for step in steps)
-    assert not [step for step in steps if step.startswith("SCAN") and "INDEX" not in step]
+    assert not scans(steps)
+
+
+def test_the_page_of_queues_walks_the_index_of_due_jobs_only(steps_of):
+    JobFactory(running=True)
+    steps = steps_of(report, "default", NOON, table=ALIAS)
+    assert any("django_jobs_job_due" in step for step in steps)
+    assert not scans(steps)
+
+
+def test_the_page_of_a_job_scans_no_jobs(steps_of):
+    job = JobFactory(failed=True, unique_key="one")
+    steps = steps_of(closeup.read, Job.objects.all(), job.pk, payload=True, table=ALIAS)
+    assert any("django_jobs_job_unique_live" in step for step in steps)
+    assert not scans(steps)
+
+
+def test_a_job_whose_key_is_taken_is_found_by_the_index_of_keys(steps_of):
+    portable = ORMEngine(connection)
+    job = NewJob(name="tests.jobs.nothing", queue="default", unique_key="one")
+    portable.insert([job], NOON)
+    steps = steps_of(portable.insert, [job], NOON)
+    assert any("django_jobs_job_unique_live" in step for step in steps)
+    assert not scans(steps)

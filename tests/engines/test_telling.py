@@ -29,7 +29,11 @@ NAME = "tests.jobs.nothing"
 def heard(monkeypatch):
     """Return how to let somebody listen to ends: "FAILED *"."""
     found = {}
-    monkeypatch.setattr(listeners, "heard", lambda: found)
+
+    def in_states(states):
+        return {word: data for word, data in found.items() if word.partition(" ")[0] in states}
+
+    monkeypatch.setattr(listeners, "heard", in_states)
     return lambda *words: found.update({word: _data(word) for word in words})
 
 
@@ -88,6 +92,24 @@ def test_finish_tells_of_ends_that_somebody_listens_to(engine, scene, heard, wor
     finishes = [Finish(good, SUCCESS, 1.0), Finish(bad, FAILURE, 1.0)]
     assert engine.finish(finishes, "w1", LATER).told is bool(expected)
     assert sorted(ends()) == sorted(expected)
+
+
+@pytest.mark.parametrize("end", [RETRY, SNOOZE, SUSPENSION])
+def test_finish_tells_listeners_that_a_job_which_was_asked_to_stop_is_cancelled(
+    engine, scene, heard, end
+):
+    heard("CANCELLED *")
+    hold = scene.run_one()
+    engine.ask_to_stop([hold.job_id], NOON)
+    assert scene.finish(hold, end=end).told
+    assert told() == [("cancelled", hold.job_id)]
+
+
+def test_taking_tells_listeners(engine, scene, heard):
+    heard(f"CANCELLED {NAME}")
+    hold = scene.run_one()
+    engine.take([hold.job_id], State.CANCELLED, RunOutcome.CANCELLED, LATER)
+    assert told() == [("cancelled", hold.job_id)]
 
 
 def test_an_end_says_who_listens_to_it(engine, scene, heard):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_jobs import Event, JobContext, State, every, send_event
+from django_jobs import Event, JobContext, State, every, operations, send_event
 from django_jobs.definitions import job
 from django_jobs.exceptions import InvalidEvent
 from django_jobs.models import Job, Wait
@@ -104,6 +104,66 @@ def test_a_job_of_a_schedule_is_cancelled_as_well(frozen_clock):
     run_jobs(schedules=True)
     assert Job.objects.get().state == State.WAITING
     send_event("shop/closed")
+    run_jobs()
+    assert Job.objects.get().state == State.CANCELLED
+
+
+def test_a_job_that_was_retried_is_cancelled_by_the_next_event(frozen_clock):
+    from datetime import timedelta
+
+    definition = follow({"order/cancelled": "order_id"})
+    ids = [handle.id for handle in definition.enqueue_many([(17,), (18,)])]
+    for _ in range(2):
+        send_event("order/cancelled", {"order_id": 17})
+        run_jobs()
+        assert states() == {17: State.CANCELLED, 18: State.WAITING}
+        assert operations.retry([ids[0]]).done == {ids[0]}
+        run_jobs()
+        assert states() == {17: State.WAITING, 18: State.WAITING}
+    frozen_clock.advance(timedelta(hours=1))
+    run_jobs()
+    assert states() == {17: State.SUCCESSFUL, 18: State.SUCCESSFUL}
+    assert not Wait.objects.exists()
+
+
+def test_a_job_that_was_retried_is_cancelled_by_what_its_code_says_now():
+    follow("shop/closed").enqueue(17)
+    operations.cancel(Job.objects.values_list("pk", flat=True))
+    run_jobs()
+    follow({"order/cancelled": "order_id"})
+    operations.retry(Job.objects.values_list("pk", flat=True))
+    assert list(Wait.objects.values_list("event", flat=True)) == ["order/cancelled"]
+    follow({"order/cancelled": "customer"})
+    operations.cancel(Job.objects.values_list("pk", flat=True))
+    operations.retry(Job.objects.values_list("pk", flat=True))
+    send_event("order/cancelled", {"order_id": 17})
+    run_jobs()
+    assert states() == {17: State.WAITING}
+    send_event("order/cancelled", {"customer": "ana"})
+    run_jobs()
+    assert states() == {17: State.CANCELLED}
+
+
+@pytest.mark.parametrize("stored", [[[17]], [17, "ana", "too many"], []])
+def test_arguments_that_cannot_be_compared_any_more_stop_no_retry(stored):
+    handle = follow({"order/cancelled": "order_id"}).enqueue(17)
+    operations.cancel([handle.id])
+    run_jobs()
+    Job.objects.update(args=stored)
+    assert operations.retry([handle.id]).done == {handle.id}
+    assert not Wait.objects.exists()
+
+
+def test_a_listening_job_that_was_retried_is_compared_by_its_event():
+    @job(name="tests.follow", on="order/placed", cancel_on={"order/cancelled": "order_id"})
+    def follow(context: JobContext, event: Event) -> None:
+        context.step.sleep("rest", 3600)
+
+    send_event("order/placed", {"order_id": 17})
+    operations.cancel(Job.objects.values_list("pk", flat=True))
+    run_jobs()
+    operations.retry(Job.objects.values_list("pk", flat=True))
+    send_event("order/cancelled", {"order_id": 17})
     run_jobs()
     assert Job.objects.get().state == State.CANCELLED
 

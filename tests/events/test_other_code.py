@@ -132,3 +132,47 @@ def test_events_that_are_all_left_to_others_do_not_keep_a_worker_busy(newer, pay
     newer(on=CANCELLED)
     relayer.attend(get_engine("default"))
     assert relayer.due
+
+
+def test_of_a_job_that_was_deleted_meanwhile_nobody_hears_and_that_is_said(
+    newer, pay, told, caplog
+):
+    newer(on=when(CANCELLED, match={"job": "tests.pay"}))
+    handle = cancel(pay)
+    operations.delete([handle.id])
+    run_jobs()
+    assert told == []
+    row = EventRow.objects.get()
+    assert row.problem == f"job #{handle.id} was deleted: tests.told not started"
+    assert row.handed_out_at is not None
+    assert "was deleted before its end was handed out" in caplog.text
+
+
+def test_older_code_leaves_an_end_that_starts_what_takes_no_event_there(newer, pay, told):
+    newer(on=when(CANCELLED, match={"job": "tests.pay"}))
+    handle = cancel(pay)
+
+    @job(name="tests.told")
+    def tell(text: str) -> None: ...
+
+    hand_out()
+    assert EventRow.objects.get().handed_out_at is None
+    newer(on=when(CANCELLED, match={"job": "tests.pay"}))
+    run_jobs()
+    assert [event.data["job_id"] for event in told] == [handle.id]
+
+
+def test_a_listener_that_cannot_be_started_is_no_other_listeners_business(newer, pay, told, caplog):
+    @job(name="tests.picky", on=CANCELLED, cancel_on={"order/cancelled": "order_id"})
+    def picky(event: Event) -> None: ...
+
+    newer(on=CANCELLED)
+    handle = cancel(pay)
+    run_jobs()
+    assert [event.data["job_id"] for event in told] == [handle.id]
+    row = EventRow.objects.get()
+    assert row.problem.startswith(
+        "tests.picky is not started: InvalidEvent: tests.picky: cancel_on"
+    )
+    assert row.started == [Job.objects.get(name="tests.told").pk]
+    assert f"The end of job #{handle.id} does not start tests.picky. InvalidEvent" in caplog.text

@@ -199,8 +199,8 @@ def test_what_cannot_be_handed_out_is_said_and_holds_up_nothing_else(caplog, wai
     failing.enqueue()
     run_jobs()
     row = EventRow.objects.get(name="django_jobs/job.failed")
-    assert "could not be handed out: AttributeError" in row.summary
+    assert "could not be handed out: tests.odd is not started: AttributeError" in row.summary
     assert json.loads(row.data) == {"listeners": [["tests.odd", []]]}
-    assert "is not handed out" in caplog.text
+    assert "does not start tests.odd. AttributeError" in caplog.text
     send_event("order/paid")
     assert run_jobs() == [RunOutcome.SUCCESSFUL]

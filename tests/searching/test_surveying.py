@@ -138,6 +138,27 @@ def test_without_jobs_there_is_an_empty_page():
     assert page(found).jobs == ()
 
 
+@pytest.mark.parametrize("text", ["state:failed queue:default", f"fp:{KIND} since:1h"])
+def test_what_no_index_has_is_walked_by_number_not_by_state(monkeypatch, text):
+    monkeypatch.setattr(surveying, "CAP", 2)
+    failed = jobs(3, failed=True, fingerprint=KIND)
+    found = survey(text)
+    assert ids(found) == failed[::-1]
+    assert not found.is_indexed
+    plan = found.rows(Job.objects.all()).explain()
+    assert "django_jobs_job_failed" not in plan
+
+
+def test_a_worker_is_found_in_the_jobs_that_are_looked_at(monkeypatch):
+    old = jobs(1, successful=True)
+    newer = jobs(2, successful=True)
+    monkeypatch.setattr(surveying, "WINDOW", 2)
+    found = survey("worker:web-1")
+    assert ids(found) == newer[::-1]
+    assert found.counts["successful"].number == 2
+    assert ids(survey("worker:web-1", to=old[0])) == old
+
+
 SEARCHES = [
     *("", "state:ready", "state:running", "state:scheduled", "state:waiting", "state:failed"),
     *("state:successful", "state:retrying", f"fp:{KIND}", "mail", "queue:a", "state:ready queue:a"),

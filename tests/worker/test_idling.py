@@ -4,7 +4,9 @@ import logging
 from datetime import timedelta
 
 import pytest
+from django.utils import translation
 
+from django_jobs.models import Job
 from django_jobs.worker import process as process_module
 from django_jobs.worker import supervisor as supervisor_module
 from django_jobs.worker.console import TerminalFormatter
@@ -58,6 +60,12 @@ def test_it_counts_what_its_queues_have(watch, frozen_clock):
     line = "idle · 1 waiting · {} scheduled".format
     assert watch().after(frozen_clock) == [line(3)]
     assert watch(queues=("mail",)).after(frozen_clock) == [line(2)]
+
+
+def test_a_german_project_has_the_same_line(watch, frozen_clock):
+    Job.objects.bulk_create(JobFactory.build_batch(1_001))
+    with translation.override("de"):
+        assert watch().after(frozen_clock) == ["idle · 1,001 waiting · 0 scheduled"]
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -167,14 +167,15 @@ def test_an_async_job_runs_to_its_end_in_a_thread_too():
 
 
 def test_steps_that_were_gathered_are_cancelled_with_their_job():
-    left = []
+    inside, left = [], []
 
     @job
     async def gathering(context: JobContext):
         await asyncio.gather(*(context.step.arun(name, wait, name, context) for name in "ab"))
 
     async def wait(name, context):
-        context.entered = True
+        inside.append(name)
+        context.entered = len(inside) == 2  # the steps enter one after the other, in a thread
         try:
             await asyncio.Event().wait()
         finally:

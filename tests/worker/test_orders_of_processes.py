@@ -14,6 +14,8 @@ from django_jobs.states import State
 from tests.jobs import add, wait_for_file
 from tests.worker.making import until
 
+pytestmark = pytest.mark.processes
+
 PATIENCE = 60.0
 RESTING = "claims no more jobs until"
 ENDING = "exits when its running ones have ended"

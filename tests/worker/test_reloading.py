@@ -16,6 +16,8 @@ from django_jobs.states import State
 from django_jobs.worker.options import WorkerOptions
 from tests.worker.making import DEADLINE, until
 
+pytestmark = pytest.mark.processes
+
 SETTINGS = """
 from tests.settings import *
 INSTALLED_APPS = [*INSTALLED_APPS, "scratch"]

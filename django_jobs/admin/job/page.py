@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-from django import forms
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.decorators import login_not_required
@@ -114,7 +113,7 @@ class JobPage(Screen):
         definition = registry.find(job.name)
         if definition is None or job.state not in CHANGEABLE:
             text = _("The arguments of job #%(id)d cannot be changed: it is %(state)s.")
-            state = job.label if definition else _("unknown here")
+            state = _(job.label) if definition else _("unknown here")
             return self._tell(
                 request, job_id, str(job), Told(text % {"id": job_id, "state": state})
             )
@@ -148,15 +147,12 @@ class JobPage(Screen):
     def _show(
         self, request: HttpRequest, template: str, values: dict[str, Any], job: Job
     ) -> HttpResponse:
-        frame = {
-            "frame": "admin/change_form.html",
-            "opts": self._admin.opts,
-            "original": job,
-            "has_view_permission": True,
-            "media": forms.Media(),
-        }
+        jobs = self.address("admin:django_jobs_job_changelist")
+        parents = [(_("Jobs"), self.home), (_("Jobs"), jobs)]
         title = str(job)
-        return self.show(request, f"{FOLDER}/{template}.html", {**frame, **values}, title=title)
+        return self.show(
+            request, f"{FOLDER}/{template}.html", {"parents": parents, **values}, title=title
+        )
 
     def _regions(self, request: HttpRequest, seen: closeup.Closeup) -> JobRegions:
         return JobRegions(seen, self._may(request), Rights(self.site, request), self.address)
@@ -187,7 +183,7 @@ class JobPage(Screen):
                 object_id=str(job_id),
                 object_repr=what[:200],
                 action_flag=CHANGE,
-                change_message=f"{told.log} through the admin",
+                change_message=_("%(done)s through the admin") % {"done": told.log},
             )
             forget_shared()
         level = messages.SUCCESS if told.log else messages.WARNING

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django_jobs import registry
-from django_jobs.display import call_text, json_text, masked_arguments
+from django_jobs.display import call_text, grouped, json_text, masked_arguments
 from django_jobs.masking import mask_value
 
 FOLDED = 4 * 1024
@@ -16,9 +16,9 @@ def pretty(value: Any) -> dict[str, Any]:
     text = json_text(value, indent=2)
     return {
         "text": text[:SHOWN],
-        "size": f"{len(text):,}",
+        "size": grouped(len(text)),
         "folded": len(text) > FOLDED,
-        "cut": f"{SHOWN:,}" if len(text) > SHOWN else "",
+        "cut": grouped(SHOWN) if len(text) > SHOWN else "",
     }
 
 

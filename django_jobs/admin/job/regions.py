@@ -20,7 +20,7 @@ from django_jobs.admin.job.words import STATES, look_of
 from django_jobs.admin.rights import Rights
 from django_jobs.calls import CHANGEABLE
 from django_jobs.closeup import Closeup
-from django_jobs.display import ago
+from django_jobs.display import ago, grouped
 from django_jobs.explaining import reasons
 from django_jobs.models import Batch, Event, Schedule
 from django_jobs.states import FINAL, State
@@ -177,8 +177,8 @@ class JobRegions:
             return None
         share = min(max(done / total, 0), 1) if done is not None and total else None
         return {
-            "done": None if done is None else f"{done:,}",
-            "total": f"{total:,}" if total else "",
+            "done": None if done is None else grouped(done),
+            "total": grouped(total) if total else "",
             "note": job.progress_note or "",
             "value": None if share is None else f"{share:.4f}",
             "log": "\n".join(f"{line.at:%H:%M:%S} {line.line}" for line in lines),
@@ -231,8 +231,8 @@ class JobRegions:
         if not job.flow_id:
             return None
         return {
-            "ended": f"{job.flow_total - job.flow_pending:,}",
-            "total": f"{job.flow_total:,}",
+            "ended": grouped(job.flow_total - job.flow_pending),
+            "total": grouped(job.flow_total),
             "more": self._seen.more_children,
             "batch": self._link("", "batch", job.flow_id, may=self._rights.may_view(Batch))["url"],
             "rows": [

@@ -13,7 +13,7 @@ from django_jobs.admin.job.tracebacks import own_frames
 from django_jobs.admin.job.words import RUNS
 from django_jobs.closeup import ALIKE, MOST_LINES, Closeup
 from django_jobs.conf import get_settings
-from django_jobs.display import ago, duration
+from django_jobs.display import ago, duration, grouped
 from django_jobs.link_templates import fill, is_about_run
 from django_jobs.models import Job
 from django_jobs.serializers import load
@@ -87,7 +87,7 @@ def _alike(seen: Closeup, run: Any, address: Address) -> Values | None:
         return {"text": _("jobs that failed like this"), "url": url}
     itself = seen.job.state == State.FAILED and seen.job.fingerprint == run.fingerprint
     others = counted - (1 if itself else 0)
-    number = f"{ALIKE:,}+" if counted > ALIKE else f"{others:,}"
+    number = f"{grouped(ALIKE)}+" if counted > ALIKE else grouped(others)
     text = ngettext(
         "%(number)s other job failed like this", "%(number)s other jobs failed like this", others
     )
@@ -102,5 +102,5 @@ def _result(run: Any, job: Job, address: Address) -> Values | None:
         return None
     url = address("admin:django_jobs_job_download", job.pk, f"result-{run.pk}")
     if run.kept is None:
-        return {"text": "", "size": f"{size:,}", "folded": False, "cut": "0", "url": url}
+        return {"text": "", "size": grouped(size), "folded": False, "cut": "0", "url": url}
     return {**pretty(load(run.kept)), "url": url}

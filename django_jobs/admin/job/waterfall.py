@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from django_jobs.admin.job.spans import on_scale
 from django_jobs.admin.job.words import STEPS
 from django_jobs.closeup import LARGEST_STEP, Closeup
-from django_jobs.display import duration, json_text
+from django_jobs.display import duration, grouped, json_text
 from django_jobs.serializers import load
 from django_jobs.states import StepState
 
@@ -90,5 +92,5 @@ def _result(step: Any) -> str:
     if step.size is None:
         return ""
     if step.size > LARGEST_STEP:
-        return f"{step.size:,} characters"
+        return _("%(size)s characters") % {"size": grouped(step.size)}
     return json_text(load(step.short))

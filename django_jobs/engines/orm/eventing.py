@@ -1,16 +1,16 @@
 """Events: writing them, finding them, giving up on them, cleaning up after them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from django_jobs.engines.events import End, NewEvent, Pending, Sent, WaitFor
+from django_jobs.engines.events import End, NewEvent, Pending, Sent, WaitFor, cancellation_key
 from django_jobs.engines.orm.rows import Rows
 from django_jobs.listeners import listeners_in
 from django_jobs.models import Event, EventKey, Job, JobRun, Wait
-from django_jobs.serializers import dump_result, load
-from django_jobs.states import FINAL, State
+from django_jobs.serializers import clean_text, dump_result, load
+from django_jobs.states import FINAL, LIVE, State
 from django_jobs.subscriptions import FINISHED, JOB, Match
 
 REMEMBERED = timedelta(days=1)
@@ -97,9 +97,38 @@ class Eventing(Rows):
         """Let a step wait no longer."""
         Wait.objects.using(self.alias).filter(job_id=job_id, key=key).delete()
 
+    def let_cancel_anew(
+        self, waits: Mapping[int, Sequence[WaitFor]], now: datetime | None = None
+    ) -> None:
+        """Write anew what cancels these jobs."""
+        now = self.at(now)
+        # Deleted even where the same is written again: a relay may be about to forget these, and
+        # whoever is second waits for the first.
+        self._cancellations(waits).delete()
+        rows = (
+            Wait(
+                job_id=job_id,
+                key=cancellation_key(wait),
+                event=wait.event,
+                fields=wait.match.fields,
+                digest=wait.match.digest,
+                cancels=True,
+                since=now,
+            )
+            for job_id, these in waits.items()
+            for wait in these
+        )
+        Wait.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
+        self.watch([job_id for job_id, these in waits.items() if these])
+
     def forget_cancellations(self, job_ids: Collection[int]) -> None:
-        """Let nothing cancel these jobs any more."""
-        Wait.objects.using(self.alias).filter(job_id__in=job_ids, cancels=True).delete()
+        """Let nothing cancel these jobs any more; one that was retried lives, and so do its waits."""
+        # Looked at in the very statement: a retry that commits before it is seen as a whole.
+        live = self.jobs.filter(pk=OuterRef("job_id"), state__in=sorted(LIVE))
+        self._cancellations(job_ids).filter(~Exists(live)).delete()
+
+    def _cancellations(self, job_ids: Iterable[int]) -> QuerySet[Wait]:
+        return Wait.objects.using(self.alias).filter(job_id__in=list(job_ids), cancels=True)
 
     def find_event(self, wait: WaitFor, since: datetime) -> Pending | None:
         """Return the oldest event that a step waits for and that was sent at `since` or later."""
@@ -142,7 +171,7 @@ class Eventing(Rows):
     def give_up(self, event_id: int, problem: str, now: datetime | None = None) -> None:
         """Note that an event cannot be handed out, and why."""
         row = Event.objects.using(self.alias).filter(pk=event_id)
-        row.update(handed_out_at=self.at(now), problem=problem)
+        row.update(handed_out_at=self.at(now), problem=clean_text(problem))
 
     def watch(self, job_ids: Collection[int]) -> None:
         """Let the end of these jobs be an event."""

@@ -8,8 +8,9 @@ from django.db import IntegrityError, transaction
 from django_jobs.engines.base import Inserted, NewJob
 from django_jobs.engines.orm.rows import Rows
 from django_jobs.models import Job
+from django_jobs.models.conditions import in_unique_index
 from django_jobs.serializers import load
-from django_jobs.states import LIVE, State
+from django_jobs.states import State
 
 TRIES = 10
 """How often a taken unique key is looked up again after its job has ended in between."""
@@ -42,7 +43,7 @@ class Inserting(Rows):
                     row.save(using=self.alias, force_insert=True)
                     return Inserted(row.pk, True)
             except IntegrityError:
-                taken = self.jobs.filter(unique_key=job.unique_key, state__in=LIVE)
+                taken = self.jobs.filter(in_unique_index(), unique_key=job.unique_key)
                 existing = taken.values_list("pk", flat=True).first()
                 if existing is not None:
                     return Inserted(existing, False)

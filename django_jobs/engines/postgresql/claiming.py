@@ -14,6 +14,7 @@ from django_jobs.engines.lanes import LANES, Lane, in_turn
 from django_jobs.engines.postgresql.ends import heard, telling
 from django_jobs.engines.postgresql.literals import numbers, texts
 from django_jobs.engines.postgresql.sessions import Session
+from django_jobs.states import State
 
 LANES_AGE = 1.0
 """Seconds for which lanes are remembered while every claim comes back full."""
@@ -225,7 +226,7 @@ class Claiming(Session):
             "claims": numbers(hold.claim_id for hold in ordered),
             "delay": delay,
             "unknown": unknown,
-            **heard(),
+            **heard((State.CANCELLED,)),
             "now": now,
         }
         rows = self.patient_rows(self.RELEASE if patient else None, self.RELEASE_SKIPPING, params)

@@ -1,7 +1,10 @@
 """The same in SQL: a part of each statement that can end a job, so that it stays one statement."""
 
+from collections.abc import Iterable
+
 from django_jobs import listeners
 from django_jobs.engines.postgresql.literals import texts
+from django_jobs.states import State
 
 TOLD = """told AS (
             INSERT INTO django_jobs_event (
@@ -28,7 +31,11 @@ def telling(ended: str, statement: str) -> str:
     return statement.replace("TOLD", TOLD.format(ended=ended))
 
 
-def heard() -> dict[str, str]:
-    """Return the parameters of the part: whose ends somebody listens to, and who does."""
-    found = listeners.heard()
+def heard(states: Iterable[State]) -> dict[str, str]:
+    """Return the parameters of the part: whose ends somebody listens to, and who does.
+
+    `states`: in which the statement may leave a job. What else is heard is not sent: five hundred
+    jobs with `on_failure` would make the end of each success take twice as long.
+    """
+    found = listeners.heard(states)
     return {"heard": texts(found), "listeners": texts(found.values())}

@@ -5,7 +5,7 @@ found by their primary key and locked in the order of their ids, whatever the st
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -112,7 +112,7 @@ class Finishing(Session):
             "ended": numbers([finish.ended_ago for finish in ordered]),
             "details": texts(details) if any(details) else "{}",
             "worker": worker,
-            **heard(),
+            **heard(_last_states(ordered)),
             "now": now,
         }
         rows = self.patient_rows(self.FINISH if patient else None, self.FINISH_SKIPPING, params)
@@ -122,6 +122,12 @@ class Finishing(Session):
         if len(applied) == len(ordered):
             return Finished(applied, told=told)
         return self.account(ordered, applied, now, told=told)
+
+
+def _last_states(finishes: Iterable[Finish]) -> set[State]:
+    """Return the final states that these can lead to; what was asked to stop goes on nowhere."""
+    states = {finish.transition.to for finish in finishes}
+    return {state if state in FINAL else State.CANCELLED for state in states}
 
 
 def _hold(finish: Finish) -> Hold:

@@ -14,7 +14,8 @@ CANCELED = "57014"
 class Hurrying(Session):
     """The verb for people who wait for a page."""
 
-    LIMIT = "SET LOCAL statement_timeout = {milliseconds:d}"
+    LIMIT = "SET LOCAL statement_timeout = {milliseconds:d}; SET LOCAL jit = off"
+    """JIT compiles for longer than these statements run, if their bounds are few in many rows."""
 
     @contextmanager
     def hasty(self, seconds: float) -> Iterator[None]:
@@ -41,7 +42,7 @@ class Hurrying(Session):
 
 
 class Passenger:
-    """Puts a statement before the first one of a transaction: one round trip for both."""
+    """Puts statements before the first one of a transaction: one round trip for all."""
 
     def __init__(self, statement: str) -> None:
         self._statement = statement
@@ -49,10 +50,11 @@ class Passenger:
     def __call__(
         self, execute: Callable[..., Any], sql: str, params: Any, many: Any, context: Any
     ) -> Any:
-        """Run `sql`, the first time with the other statement before it."""
+        """Run `sql`, the first time with the others before it."""
         if not self._statement or many:
             return execute(sql, params, many, context)
         statement, self._statement = self._statement, ""
         found = execute(f"{statement}; {sql}", params, many, context)
-        context["cursor"].nextset()
+        for _ in statement.split(";"):
+            context["cursor"].nextset()
         return found

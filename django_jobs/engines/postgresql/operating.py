@@ -62,7 +62,7 @@ class Operating(Session):
             "to": to.value,
             "final": to is State.CANCELLED,
             "allowed": texts(state.value for state in allowed_from),
-            **heard(),
+            **heard((to,)),
             "now": now,
         }
         with transaction.atomic(using=self.alias):  # the caller may go on after IntegrityError
@@ -165,7 +165,7 @@ class Operating(Session):
             "outcome": outcome.value,
             "error_type": TAKEN_AWAY,
             "text": TAKEN_TEXTS[to],
-            **heard(),
+            **heard((to,)),
             "now": now,
         }
         return {job_id for (job_id,) in self.rows(self.FORCE, params)}

@@ -109,7 +109,7 @@ class Rescuing(Session):
             "after_id": 0,
             "error_type": WORKER_LOST,
             "fingerprint": LOST_FINGERPRINT,
-            **heard(),
+            **heard((State.FAILED, State.CANCELLED)),
             "ready": LOST_TEXTS[State.READY],
             "failed": LOST_TEXTS[State.FAILED],
             "cancelled": LOST_TEXTS[State.CANCELLED],

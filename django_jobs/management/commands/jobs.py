@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser, no_translations
 from django.db import DatabaseError, connections
 
 from django_jobs import clock, operations, registry
@@ -68,6 +68,7 @@ class Command(ScheduleCommands, EventCommands, RepairCommands, GroupCommands):
         self.add_repair_commands(commands)
         self.add_group_commands(commands)
 
+    @no_translations  # as Django's own: scripts read it, whatever people speak
     def handle(self, *_args: Any, subcommand: str, **options: Any) -> None:
         """Run one subcommand; what goes wrong is told without a traceback."""
         method: Callable[..., None] = getattr(self, "do_" + subcommand.replace("-", "_"))
