@@ -24,6 +24,7 @@ from django_jobs.states import (
     Succeeded,
     Suspended,
 )
+from tests.browser.screens import SCREENS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -161,6 +162,12 @@ def test_every_message_is_worded_as_in_the_code():
         )
     ]
     assert not unknown
+
+
+def test_every_screen_is_in_a_picture_light_and_dark():
+    wanted = {f"{screen.name}-{scheme}.jpg" for screen in SCREENS for scheme in ("light", "dark")}
+    assert {path.name for path in (DOCS / "images").iterdir()} == wanted
+    assert set(re.findall(r"\]\(\.\./images/(\S+)\)", read("guide/screens.md"))) == wanted
 
 
 def test_every_decision_is_in_the_index():

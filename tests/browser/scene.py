@@ -74,16 +74,16 @@ def fill(*, trouble):
     for name in ("default", "import", "mail", "order", "report", "webhook"):
         QueueFactory(name=name)
     figures(trouble=trouble)
-    _ended()
+    if trouble:
+        _trouble()
     _failures(trouble=trouble)
-    running = _running()
     _later()
+    _ended()
+    running = _running()
     _events_and_batches()
     schedule = _schedules()
     failed = _failed_with_steps(before(minutes=2) if trouble else before(hours=7))
-    operation = _operation()
-    if trouble:
-        _trouble()
+    operation = _operation(running)
     return Scene(
         failed.pk, running.pk, schedule.pk, operation.pk, Queue.objects.get(name="mail").pk
     )
@@ -116,7 +116,11 @@ def _ended():
         due, end = before(minutes=ago, seconds=4), before(minutes=ago)
         times = {"run_at": due, "enqueued_at": due, "finished_at": end}
         started = before(minutes=ago, seconds=3)
-        JobFactory(successful=True, name=name, queue=queue, args=args, started_at=started, **times)
+        job = JobFactory(
+            successful=True, name=name, queue=queue, args=args, started_at=started, **times
+        )
+        of_run = {"started_at": started, "finished_at": end, "worker": "web-1:4102"}
+        JobRun.objects.filter(job=job).update(**of_run)
     JobFactory(cancelled=True, name=REPORT, queue="report", args=[311])
 
 
@@ -330,7 +334,7 @@ def _events_and_batches():
     Batch.objects.create(name="album 3", created_at=before(hours=3), **counts)
 
 
-def _operation():
+def _operation(running):
     newest = Job.objects.order_by("-pk").first()
     return BulkOperation.objects.create(
         key="pictures",
@@ -345,5 +349,5 @@ def _operation():
         last_id=newest.pk // 2,
         done=6120,
         refused=3,
-        reasons={"it runs already": [3, newest.pk]},
+        reasons={"it runs already": [3, running.pk]},
     )

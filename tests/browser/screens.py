@@ -6,19 +6,23 @@ JOBS = "/admin/jobs/"
 
 
 class Screen(NamedTuple):
-    """`address`: with the numbers of a scene in braces. `day`: "new", "clear" or "trouble"."""
+    """`address`: with the numbers of a scene in braces. `day`: "new", "clear" or "trouble".
+
+    `height`: so many pixels of it tell enough in a picture.
+    """
 
     name: str
     address: str
     day: str = "trouble"
+    height: int = 1100
 
 
 SCREENS = (
-    Screen("dashboard", JOBS),
-    Screen("dashboard-clear", JOBS, "clear"),
+    Screen("dashboard", JOBS, height=1015),
+    Screen("dashboard-clear", JOBS, "clear", height=1120),
     Screen("dashboard-new", JOBS, "new"),
-    Screen("jobs", f"{JOBS}job/"),
-    Screen("jobs-search", f"{JOBS}job/?q=state:failed+queue:mail"),
+    Screen("jobs", f"{JOBS}job/", height=850),
+    Screen("jobs-search", f"{JOBS}job/?q=state:failed+queue:mail", height=850),
     Screen("job-failed", f"{JOBS}job/{{failed}}/change/"),
     Screen("job-running", f"{JOBS}job/{{running}}/change/"),
     Screen("job-arguments", f"{JOBS}job/{{failed}}/arguments/"),
@@ -33,6 +37,6 @@ SCREENS = (
     Screen("bulk", f"{JOBS}bulkoperation/{{operation}}/change/"),
     Screen("batches", f"{JOBS}batch/"),
     Screen("events", f"{JOBS}event/"),
-    Screen("runs", f"{JOBS}jobrun/"),
+    Screen("runs", f"{JOBS}jobrun/", height=850),
     Screen("progress", "/waiting/{running}/"),
 )

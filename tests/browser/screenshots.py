@@ -13,7 +13,7 @@ from pathlib import Path
 
 import django
 
-WIDTH, LOWEST, HIGHEST = 1280, 240, 1100
+WIDTH, LOWEST = 1280, 240
 QUALITY = 62
 SCHEMES = ("light", "dark")
 
@@ -81,7 +81,7 @@ def _take(browsing, user, screen, scene, scheme, folder):
     page.evaluate("localStorage.setItem('django.admin.navSidebarIsOpen', 'false')")
     page.reload()
     height = page.evaluate("document.documentElement.scrollHeight")
-    page.set_viewport_size({"width": WIDTH, "height": min(height, HIGHEST)})
+    page.set_viewport_size({"width": WIDTH, "height": min(height, screen.height)})
     path = folder / f"{screen.name}-{scheme}.jpg"
     page.screenshot(path=path, type="jpeg", quality=QUALITY, animations="disabled")
     page.context.close()
