@@ -47,7 +47,7 @@ class Browsing:
         if user is not None:
             context.add_cookies([_session(user, self.address)])
         page = context.new_page()
-        page.on("console", lambda message: self.said.append(message.text))
+        page.on("console", lambda message: self.said.append(f"{message.text} {message.location}"))
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.goto(f"{self.address}{path}")
         return page

@@ -142,6 +142,25 @@ def test_many_are_left_to_the_workers_whose_page_shows_how_far_they_are(admin_cl
     assert LogEntry.objects.get().object_id == str(row.pk)
 
 
+def test_an_operation_that_is_done_says_how_many_they_were_after_all(admin_client):
+    row = BulkOperation.objects.create(
+        key="k",
+        verb="retry",
+        search="all",
+        as_of=NOON,
+        created_at=NOON,
+        high=1,
+        last_id=1,
+        expected=10_001,
+        done=12_000,
+        refused=5,
+    )
+    page = f"/admin/jobs/bulkoperation/{row.pk}/change/"
+    assert "12,005 of 10,000+ jobs" in text_of(raw(admin_client, page))
+    BulkOperation.objects.update(finished_at=NOON)
+    assert "Done: 12,005 of 12,005 jobs" in text_of(raw(admin_client, page))
+
+
 @pytest.mark.usefixtures("many")
 def test_an_operation_is_started_once_however_often_it_is_confirmed(admin_client):
     JobFactory.create_batch(5, failed=True)
