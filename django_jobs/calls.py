@@ -15,9 +15,11 @@ from django.utils.translation import gettext as _
 from django_jobs import clock, enqueueing, operations, registry
 from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
+from django_jobs.engines.calls import NewCall
 from django_jobs.models import Job
 from django_jobs.operations import KEY_TAKEN, NOT_FOUND, OperationResult
 from django_jobs.states import State
+from django_jobs.subjects import KeyIn
 from django_jobs.subscriptions import Event
 
 CHANGEABLE = frozenset({State.FAILED, State.CANCELLED, State.SCHEDULED})
@@ -55,7 +57,8 @@ def change_arguments(
     new = enqueueing.new_job(definition, *_with_event(definition, args, kwargs))
     engine = get_engine(alias)
     with engine.undoable():
-        state = engine.change_call(job_id, (new.args, new.kwargs), as_of, CHANGEABLE)
+        call = NewCall(new.args, new.kwargs, _about(definition, job, new.about))
+        state = engine.change_call(job_id, call, as_of, CHANGEABLE)
         if state is None:
             return OperationResult(refused={job_id: _touched(alias, job_id)})
         if state is State.SCHEDULED:
@@ -68,7 +71,7 @@ def change_arguments(
 
 
 def duplicate(job_id: int, *, seen: int | None = None) -> Copy:
-    """Enqueue the call of a job anew, with its queue, priority, attempts and unique key.
+    """Enqueue the call of a job anew, with its queue, priority, attempts, unique key and row.
 
     `seen`: the newest job that repeats it, as the caller knows (0: none); where there is a newer
     one, nothing is enqueued, so that of two who press a button one does it. Raises as `enqueue`
@@ -90,11 +93,23 @@ def duplicate(job_id: int, *, seen: int | None = None) -> Copy:
             unique_key=call.unique_key,
         )
         arguments = _with_event(definition, tuple(call.args), call.kwargs)
-        [handle] = enqueueing.insert(engine, [enqueueing.new_job(definition, *arguments)])
+        copy = enqueueing.new_job(definition, *arguments)._replace(about=call.about)
+        [handle] = enqueueing.insert(engine, [copy])
         if not handle.created or handle.id is None:
             return Copy(handle.id, str(KEY_TAKEN))
         engine.note_copy(job_id, handle.id)
     return Copy(handle.id)
+
+
+def _about(definition: Any, job: Job, about: str | None) -> str | None:
+    """Return what a job is about with other arguments: what these say, unless `using` has said."""
+    if not isinstance(definition.about, KeyIn):
+        return job.about
+    try:
+        said = enqueueing.subject(definition, tuple(job.args), job.kwargs)
+    except (LookupError, TypeError, ValueError):  # arguments that the function does not take
+        return job.about or about
+    return about if job.about == said else job.about
 
 
 def _touched(alias: str, job_id: int) -> str:

@@ -225,7 +225,7 @@ def new_job(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str
         unique_key=definition.unique_key,
         watched=bool(what_cancels),
         cancels=what_cancels,
-        about=_about(definition, args, kwargs),
+        about=subject(definition, args, kwargs),
     )
 
 
@@ -262,10 +262,10 @@ def cancels(
         yield WaitFor(cancellation.event, Match.of(pairs(wanted)))
 
 
-def _about(
+def subject(
     definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> str | None:
-    """Return the name of the row that the job of this call is about."""
+    """Return the name of the row that the job of this call is about; raises ValueError."""
     about = definition.about
     if not isinstance(about, KeyIn):
         return about

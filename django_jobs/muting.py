@@ -62,8 +62,14 @@ def unmute(fingerprint: str) -> bool:
 
 
 def is_quiet(row: MutedError, count: int, now: datetime) -> bool:
-    """Say whether the muting of an error holds at `now`, when `count` jobs have failed of it."""
-    return row.muted_until > now and count < GROWTH * row.count
+    """Say whether the muting of an error holds at `now`, when `count` jobs have failed of it.
+
+    Ten times as many may be more than are counted; then it holds for less, but for twice as many.
+    """
+    most = GROWTH * row.count
+    if 2 * row.count <= COUNTED < most:
+        most = COUNTED
+    return row.muted_until > now and count < most
 
 
 def _count(alias: str, fingerprint: str) -> int:

@@ -74,6 +74,37 @@ def test_a_copy_is_a_new_job_with_the_same_call():
     assert calls.duplicate(row.pk) == calls.Copy(new.pk, operations.KEY_TAKEN)
 
 
+def test_a_copy_is_about_the_same_row():
+    row = JobFactory(failed=True, about="shop.order:17")
+    assert Job.objects.get(pk=calls.duplicate(row.pk).job_id).about == "shop.order:17"
+
+
+@pytest.mark.parametrize(
+    ("about", "after"),
+    [
+        ("shop.order:1", "shop.order:2"),
+        ("shop.order:9", "shop.order:9"),
+        (None, None),
+    ],
+)
+def test_what_a_job_is_about_follows_its_arguments_unless_the_caller_has_said(about, after):
+    @job(name="tests.remind", about={"shop.Order": "order"})
+    def remind(order: int): ...
+
+    row = JobFactory(failed=True, name="tests.remind", args=[1], about=about)
+    assert calls.change_arguments(row.pk, (2,), {}, as_of=ENDED).done
+    assert Job.objects.get(pk=row.pk).about == after
+
+
+def test_a_call_that_did_not_fit_is_about_what_its_new_arguments_say():
+    @job(name="tests.remind", about={"shop.Order": "order"})
+    def remind(order: int): ...
+
+    row = JobFactory(failed=True, name="tests.remind", args=[1, 2, 3])
+    assert calls.change_arguments(row.pk, (2,), {}, as_of=ENDED).done
+    assert Job.objects.get(pk=row.pk).about == "shop.order:2"
+
+
 def test_a_copy_that_the_caller_does_not_know_of_stops_the_next():
     row = JobFactory(failed=True)
     first = calls.duplicate(row.pk, seen=0)

@@ -7,6 +7,7 @@ import pytest
 from django_jobs import clock, muting, verdict
 from django_jobs.exceptions import ErrorNotFound
 from django_jobs.models import MutedError
+from django_jobs.muting import is_quiet
 from tests.conftest import NOON
 from tests.factories import JobFactory, WorkerFactory
 
@@ -99,3 +100,22 @@ def test_what_no_job_failed_of_cannot_be_muted(fingerprint):
     failing(1, "")
     with pytest.raises(ErrorNotFound, match="no failed job has the fingerprint"):
         muting.mute(fingerprint)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "quiet"),
+    [
+        (1, 9, True),
+        (1, 10, False),
+        (1_000, 9_999, True),
+        (1_000, 10_000, False),
+        (1_001, 10_000, False),  # no more are counted
+        (5_000, 9_999, True),
+        (5_000, 10_000, False),
+        (5_001, 10_000, True),
+        (10_000, 10_001, True),
+    ],
+)
+def test_growth_beyond_what_is_counted_is_heard_all_the_same(then, now, quiet):
+    row = MutedError(count=then, muted_until=NOON + timedelta(hours=1))
+    assert is_quiet(row, now, NOON) is quiet

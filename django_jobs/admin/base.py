@@ -31,8 +31,8 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
         """Return a page; the rows before it are skipped by their keys, not read and joined."""
         found = super().page(number)
         rows = cast("QuerySet[Any]", found.object_list)
-        keys = list(rows.values_list("pk", flat=True))
-        found.object_list = cast("QuerySet[Any]", self.object_list).filter(pk__in=keys)
+        chosen = cast("QuerySet[Any]", self.object_list).filter(pk__in=rows.values("pk"))
+        found.object_list = chosen
         return found
 
 

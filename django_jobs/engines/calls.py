@@ -8,6 +8,14 @@ from typing import Any, NamedTuple
 from django_jobs.states import State
 
 
+class NewCall(NamedTuple):
+    """Other arguments, as JSON texts, and the name of the row that the job is about with them."""
+
+    args: str = "[]"
+    kwargs: str = "{}"
+    about: str | None = None
+
+
 class HeldCall(NamedTuple):
     """What a job was enqueued with, read under the lock of its row.
 
@@ -21,6 +29,7 @@ class HeldCall(NamedTuple):
     kwargs: Any
     max_attempts: int
     unique_key: str | None
+    about: str | None
     copied_as: int | None
 
 
@@ -29,13 +38,14 @@ class CallVerbs(ABC):
 
     @abstractmethod
     def change_call(
-        self, job_id: int, call: tuple[str, str], as_of: datetime, allowed_from: Iterable[State]
+        self, job_id: int, call: NewCall, as_of: datetime, allowed_from: Iterable[State]
     ) -> State | None:
         """Give a job that does not run other arguments; return its state, `None` if it stays.
 
-        `call`: args and kwargs as JSON texts. Nothing is written unless the job is in an allowed
-        state and was not touched since it ended `as_of`, or, not ended, is still due `as_of`. What
-        it was enqueued with is kept from the first change on.
+        Nothing is written unless the job is in an allowed state and was not touched since it ended
+        `as_of`, or, not ended, is still due `as_of`; a microsecond later it is then, so that the
+        next one who saw it as it was is refused. What it was enqueued with is kept from the first
+        change on.
         """
 
     @abstractmethod

@@ -128,7 +128,18 @@ def test_of_a_scheduled_job_only_the_arguments_change(admin_client):
     [message] = messages(change(admin_client, job, left="9"))
     assert message == f"Job #{job.pk} was given other arguments (left)."
     row = Job.objects.get()
-    assert (row.args, row.state, row.run_at) == ([9, 2], State.SCHEDULED, job.run_at)
+    touched = job.run_at + timedelta(microseconds=1)
+    assert (row.args, row.state, row.run_at) == ([9, 2], State.SCHEDULED, touched)
+
+
+def test_of_two_who_change_a_scheduled_job_the_second_is_told_so(admin_client):
+    job = JobFactory(scheduled=True)
+    seen = fields(admin_client, job)
+    change(admin_client, job, left="8")
+    second = seen | {"argument-left": "9"}
+    [message] = messages(admin_client.post(address(job, "arguments"), second, follow=True))
+    assert "was touched since it was looked at" in message
+    assert Job.objects.get().args == [8, 2]
 
 
 @pytest.mark.parametrize("kind", [{}, {"running": True}, {"waiting": True}, {"successful": True}])

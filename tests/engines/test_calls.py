@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from django_jobs.engines.calls import HeldCall
+from django_jobs.engines.calls import HeldCall, NewCall
 from django_jobs.models import Job
 from django_jobs.states import Later, State
 from tests.engines.rivals import until, waits_for_lock
 from tests.engines.scenes import FAILURE, LATER, NOON, job_of
 
-NEW = ('[7,"x"]', '{"deep":{"a":[1]}}')
+NEW = NewCall('[7,"x"]', '{"deep":{"a":[1]}}', "shop.order:7")
 ENDED = (State.FAILED, State.CANCELLED)
 
 
@@ -24,9 +24,9 @@ def test_other_arguments_are_written_and_the_first_ones_kept(scene):
     job_id = failed(scene, args="[1]", kwargs='{"a":2}')
     assert scene.engine.change_call(job_id, NEW, LATER, ENDED) is State.FAILED
     job = job_of(job_id)
-    assert (job.args, job.kwargs) == ([7, "x"], {"deep": {"a": [1]}})
+    assert (job.args, job.kwargs, job.about) == ([7, "x"], {"deep": {"a": [1]}}, "shop.order:7")
     assert job.original_args == {"args": [1], "kwargs": {"a": 2}}
-    assert scene.engine.change_call(job_id, ("[]", "{}"), LATER, ENDED)
+    assert scene.engine.change_call(job_id, NewCall(), LATER, ENDED)
     job = job_of(job_id)
     assert (job.args, job.kwargs) == ([], {})
     assert job.original_args == {"args": [1], "kwargs": {"a": 2}}
@@ -34,9 +34,9 @@ def test_other_arguments_are_written_and_the_first_ones_kept(scene):
 
 def test_the_same_arguments_are_no_change(scene):
     job_id = failed(scene, args="[1]")
-    assert scene.engine.change_call(job_id, ("[1]", "{}"), LATER, ENDED) is State.FAILED
+    assert scene.engine.change_call(job_id, NewCall("[1]"), LATER, ENDED) is State.FAILED
     assert job_of(job_id).original_args is None
-    assert scene.engine.change_call(job_id, ("[true]", "{}"), LATER, ENDED) is State.FAILED
+    assert scene.engine.change_call(job_id, NewCall("[true]"), LATER, ENDED) is State.FAILED
     assert job_of(job_id).original_args == {"args": [1], "kwargs": {}}
 
 
@@ -44,8 +44,18 @@ def test_of_a_scheduled_job_the_due_time_is_compared(scene):
     (job_id,) = scene.enqueue(later=Later(60.0))
     due = NOON + timedelta(seconds=60)
     assert scene.engine.change_call(job_id, NEW, NOON, [State.SCHEDULED]) is None
+    assert scene.engine.change_call(job_id, NewCall(), due, [State.SCHEDULED]) is State.SCHEDULED
+    assert job_of(job_id).run_at == due  # the same arguments: nothing was touched
     assert scene.engine.change_call(job_id, NEW, due, [State.SCHEDULED]) is State.SCHEDULED
-    assert job_of(job_id).run_at == due
+    assert job_of(job_id).run_at == due + timedelta(microseconds=1)
+
+
+def test_of_two_who_change_the_call_of_a_scheduled_job_the_second_is_refused(scene):
+    (job_id,) = scene.enqueue(later=Later(60.0))
+    due = NOON + timedelta(seconds=60)
+    for args, state in (("[1]", State.SCHEDULED), ("[2]", None)):
+        assert scene.engine.change_call(job_id, NewCall(args), due, [State.SCHEDULED]) is state
+    assert job_of(job_id).args == [1]
 
 
 def test_a_job_that_was_touched_or_is_in_another_state_stays(scene):
@@ -65,10 +75,16 @@ def test_the_arguments_of_a_running_job_are_never_changed(scene):
 
 def test_a_call_is_read_whole(scene):
     (job_id,) = scene.enqueue(
-        args="[1]", kwargs='{"a":2}', queue="mail", priority=7, max_attempts=9, unique_key="k"
+        args="[1]",
+        kwargs='{"a":2}',
+        queue="mail",
+        priority=7,
+        max_attempts=9,
+        unique_key="k",
+        about="shop.order:1",
     )
     assert scene.engine.hold_call(job_id) == HeldCall(
-        "tests.jobs.nothing", "mail", 7, [1], {"a": 2}, 9, "k", None
+        "tests.jobs.nothing", "mail", 7, [1], {"a": 2}, 9, "k", "shop.order:1", None
     )
     assert scene.engine.hold_call(999_999) is None
 
