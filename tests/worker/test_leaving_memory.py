@@ -37,7 +37,7 @@ def talks(context: JobContext):
 async def plain_async(): ...
 
 
-@job(name="tests.talks_async", timeout=60)
+@job(name="tests.talks_async", timeout=20)
 async def talks_async(context: JobContext):
     context.log("one")
     await asyncio.sleep(0)
