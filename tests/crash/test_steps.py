@@ -48,7 +48,7 @@ def test_an_atomic_job_happens_once_however_often_workers_are_killed(workers, le
     ids = {handle.id for handle in enqueue_many(settle, [()] * ATOMIC_JOBS)}
     dice, kills = random.Random(11), 0
     while kills < KILLS and not drained():
-        _await_calls(ledger, len(ledger.begins()) + dice.randrange(1, 40))
+        _await_calls(ledger, len(ledger.begins()) + dice.randrange(1, 12))
         kills += sum(kill(pid) for pid in tree.children()[:1])
     until(drained, within=120.0, what=unfinished)
     say(f"{kills} kills, {len(ledger.begins())} calls of {ATOMIC_JOBS} jobs and successors")
