@@ -20,9 +20,9 @@ from django.db.models import Func, TextField, Value
 from django_jobs import clock, conf, registry
 from django_jobs.conf import get_settings
 from django_jobs.models import Claim, Schedule
-from django_jobs.planning import PUNCTUAL
+from django_jobs.reports.summary import unserved
 from django_jobs.subjects import KeyIn
-from django_jobs.summary import unserved
+from django_jobs.timetables.planning import PUNCTUAL
 
 NAMED = 10
 """So many schedules are named in a message; of the others there is only word."""

@@ -12,10 +12,10 @@ from django.conf import settings as django_settings
 
 from django_jobs import registry
 from django_jobs.exceptions import InvalidSchedule, JobNotFound
-from django_jobs.planning import Missed, Overlap
 from django_jobs.retries import as_seconds
 from django_jobs.serializers import dump_arguments
-from django_jobs.timetables import Timetable
+from django_jobs.timetables.planning import Missed, Overlap
+from django_jobs.timetables.timetable import Timetable
 
 if TYPE_CHECKING:
     from django_jobs.definitions import JobDefinition

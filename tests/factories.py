@@ -7,9 +7,9 @@ from factory.django import DjangoModelFactory
 
 from django_jobs import clock
 from django_jobs.models import Claim, Job, JobRun, Queue, Schedule, Tally, Tick, Worker
-from django_jobs.planning import TickOutcome
 from django_jobs.states import RunOutcome, State
 from django_jobs.tallies import COLUMNS
+from django_jobs.timetables.planning import TickOutcome
 
 
 def before(**span):

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from django_jobs import clock, muting, verdict
+from django_jobs import clock, muting
 from django_jobs.exceptions import ErrorNotFound
 from django_jobs.models import MutedError
 from django_jobs.muting import is_quiet
+from django_jobs.reports import verdict
 from tests.conftest import NOON
 from tests.factories import JobFactory, WorkerFactory
 

@@ -39,7 +39,7 @@ def test_all_is_what_the_documentation_lists():
     "name",
     [
         *("django_jobs.operations", "django_jobs.muting", "django_jobs.staffing"),
-        *("django_jobs.explaining", "django_jobs.testing"),
+        *("django_jobs.reports.explaining", "django_jobs.testing"),
     ],
 )
 def test_the_functions_of_the_public_modules_are_documented(name):

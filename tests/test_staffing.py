@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from django_jobs import explaining, staffing, verdict
+from django_jobs import staffing
 from django_jobs.exceptions import WorkerBusy, WorkerNotFound
 from django_jobs.models import Claim, Worker
+from django_jobs.reports import explaining, verdict
 from django_jobs.states import Wish
 from tests.conftest import NOON
 from tests.factories import ClaimFactory, JobFactory, QueueFactory, WorkerFactory

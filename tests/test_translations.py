@@ -16,13 +16,14 @@ from django.utils import translation
 from django.utils.translation import templatize
 
 import django_jobs
-from django_jobs import explaining, operations, verdict
+from django_jobs import operations
 from django_jobs.display import ago, duration, grouped, undated
 from django_jobs.models import Batch, BulkOperation, Event, Job, Queue, Schedule, Worker
-from django_jobs.planning import Missed, Overlap, TickOutcome
+from django_jobs.reports import explaining, verdict
 from django_jobs.states import WORDS, IfFailed, RunOutcome, State, StepState, Wish, spoken
-from django_jobs.timetables import Timetable
-from django_jobs.wording import in_words
+from django_jobs.timetables.planning import Missed, Overlap, TickOutcome
+from django_jobs.timetables.timetable import Timetable
+from django_jobs.timetables.wording import in_words
 from django_jobs.worker.console import banner
 from django_jobs.worker.options import WorkerOptions
 from tests.conftest import NOON

@@ -26,8 +26,8 @@ from django_jobs.models import (
     Tick,
     Worker,
 )
-from django_jobs.planning import TickOutcome
 from django_jobs.states import RunOutcome, State, StepState
+from django_jobs.timetables.planning import TickOutcome
 
 SCHEDULES = 200
 TICKS = 100

@@ -28,9 +28,9 @@ from django_jobs.bulk import AT_ONCE, VERBS, Proposal
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.models import BulkOperation, Job
+from django_jobs.reports.summary import with_error
 from django_jobs.searching.surveying import CAP
 from django_jobs.searching.terms import split
-from django_jobs.summary import with_error
 
 TITLES = {
     "retry": gettext_lazy("Retry jobs"),

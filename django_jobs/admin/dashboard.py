@@ -27,8 +27,8 @@ from django_jobs.admin.screens import LABEL, Screen
 from django_jobs.admin.verbs import VERBS, press
 from django_jobs.conf import get_settings
 from django_jobs.models import Job
-from django_jobs.overview import look
-from django_jobs.verdict import Level, Verdict, judge, verdict
+from django_jobs.reports.overview import look
+from django_jobs.reports.verdict import Level, Verdict, judge, verdict
 
 NEW = "new"
 """Asked by a page that was shown before there was anything."""

@@ -21,10 +21,10 @@ from django_jobs.admin.screens import Screen
 from django_jobs.admin.trends import bars
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration, grouped
-from django_jobs.error_groups import ErrorGroup
-from django_jobs.error_report import Choice, ErrorReport, report
 from django_jobs.models import Job, MutedError
-from django_jobs.reading import within_limit
+from django_jobs.reports.error_groups import ErrorGroup
+from django_jobs.reports.errors import Choice, ErrorReport, report
+from django_jobs.reports.reading import within_limit
 
 SPANS = (1, 24, 7 * 24)
 """Hours that the filter `since` offers."""

@@ -20,8 +20,8 @@ from django_jobs.admin.refreshing import live
 from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings
 from django_jobs.display import duration
-from django_jobs.history import RANGES, Part, Point, Range, by_name, parts, points, releases
 from django_jobs.models import Job
+from django_jobs.reports.history import RANGES, Part, Point, Range, by_name, parts, points, releases
 from django_jobs.tallies import Figures, quantile
 
 USUAL = "4h"

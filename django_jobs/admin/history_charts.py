@@ -7,9 +7,9 @@ from django.utils.translation import gettext as _
 
 from django_jobs.admin.charts import Chart, Frame, Layer, about, count, nested, percent, stacked
 from django_jobs.display import duration
-from django_jobs.history import Point
 from django_jobs.models import Release
-from django_jobs.recent import Stretch
+from django_jobs.reports.history import Point
+from django_jobs.reports.recent import Stretch
 from django_jobs.tallies import Figures, quantile, total
 
 MEDIAN, HIGH = 0.5, 0.95

@@ -37,11 +37,11 @@ from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration, grouped
 from django_jobs.models import Job
 from django_jobs.operations import OperationResult
-from django_jobs.reading import within_limit
+from django_jobs.reports.reading import within_limit
+from django_jobs.reports.summary import with_error
 from django_jobs.searching.surveying import Page, Survey
 from django_jobs.searching.terms import split
 from django_jobs.states import FINAL, State
-from django_jobs.summary import with_error
 
 MOST_AT_ONCE = 1_000
 HEAVY = ("args", "kwargs", "metadata")

@@ -25,8 +25,8 @@ from django_jobs.admin.verbs import press
 from django_jobs.conf import get_settings
 from django_jobs.display import ago
 from django_jobs.models import Job
+from django_jobs.reports.summary import with_error
 from django_jobs.states import State
-from django_jobs.summary import with_error
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin

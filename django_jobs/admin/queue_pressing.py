@@ -20,7 +20,7 @@ from django_jobs.admin.pressing import (
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.models import Job, Queue
-from django_jobs.queue_report import ready_jobs
+from django_jobs.reports.queues import ready_jobs
 
 
 def limit(given: Given, _by: str) -> Pressed:

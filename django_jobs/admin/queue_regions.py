@@ -13,8 +13,8 @@ from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import Screen
 from django_jobs.display import ago, duration
 from django_jobs.models import Job, Queue
-from django_jobs.overview import PATIENCE, QueueState
-from django_jobs.queue_report import QueueDetail, QueueLine, QueueReport
+from django_jobs.reports.overview import PATIENCE, QueueState
+from django_jobs.reports.queues import QueueDetail, QueueLine, QueueReport
 
 LIST = "admin:django_jobs_queue_changelist"
 Values = dict[str, Any]

@@ -23,8 +23,8 @@ from django_jobs.admin.refreshing import QUEUES, shared
 from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings
 from django_jobs.models import Job, Queue
-from django_jobs.queue_report import QueueReport, detail, report, waiting
-from django_jobs.reading import within_limit
+from django_jobs.reports.queues import QueueReport, detail, report, waiting
+from django_jobs.reports.reading import within_limit
 
 PACE = 2
 

@@ -15,7 +15,7 @@ from django.templatetags.static import static
 
 from django_jobs import clock
 from django_jobs.conf import get_settings
-from django_jobs.overview import Overview, look
+from django_jobs.reports.overview import Overview, look
 
 SHARED = 2
 """So many seconds one overview serves all who look."""

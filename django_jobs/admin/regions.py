@@ -17,9 +17,9 @@ from django_jobs.admin.history_charts import recent_chart
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.trends import bars
 from django_jobs.display import ago, duration, grouped
-from django_jobs.error_groups import ErrorGroup
 from django_jobs.models import Job, Queue, Schedule, Worker
-from django_jobs.overview import (
+from django_jobs.reports.error_groups import ErrorGroup
+from django_jobs.reports.overview import (
     ERRORS,
     NUMBERS,
     RUNNING,
@@ -28,9 +28,9 @@ from django_jobs.overview import (
     Overview,
     QueueState,
 )
+from django_jobs.reports.verdict import Fix, Level, Operation, Problem, Verdict
 from django_jobs.schedules import portrait
 from django_jobs.states import State
-from django_jobs.verdict import Fix, Level, Operation, Problem, Verdict
 
 MARKS = {Level.OK: "✓", Level.WARNING: "!", Level.BAD: "✕"}
 SHOWN_SCHEDULES = 5

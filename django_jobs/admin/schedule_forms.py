@@ -34,7 +34,7 @@ from django_jobs.masking import mask_value
 from django_jobs.models import Schedule
 from django_jobs.schedules import history, portrait
 from django_jobs.schedules.operating import check_free
-from django_jobs.timetables import NOT_MEANT, NOT_PLACES, PlannedTime
+from django_jobs.timetables.timetable import NOT_MEANT, NOT_PLACES, PlannedTime
 
 COMING = 10
 PREVIEW = "_preview"

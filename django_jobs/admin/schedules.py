@@ -33,11 +33,11 @@ from django_jobs.exceptions import JobError
 from django_jobs.masking import MASK, mask_value
 from django_jobs.models import Schedule, Tick
 from django_jobs.models.schedules import ADMIN, CODE
-from django_jobs.planning import PUNCTUAL
 from django_jobs.schedules import history, portrait
 from django_jobs.schedules.history import Record
 from django_jobs.schedules.syncing import FIELDS
-from django_jobs.timetables import PlannedTime
+from django_jobs.timetables.planning import PUNCTUAL
+from django_jobs.timetables.timetable import PlannedTime
 
 PAST = 50
 EDITABLE = (*FIELDS, "job_name")

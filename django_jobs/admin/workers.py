@@ -23,9 +23,9 @@ from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration, grouped
 from django_jobs.models import Job, Worker
-from django_jobs.reading import within_limit
+from django_jobs.reports.reading import within_limit
+from django_jobs.reports.workers import WorkerReport, WorkerState, report
 from django_jobs.states import Wish
-from django_jobs.worker_report import WorkerReport, WorkerState, report
 
 LIST = "admin:django_jobs_worker_changelist"
 PACE = 2

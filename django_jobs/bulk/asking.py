@@ -9,7 +9,7 @@ from django_jobs.conf import get_settings
 from django_jobs.engines import get_engine
 from django_jobs.models import Job
 from django_jobs.operations import OperationResult
-from django_jobs.overview import Amount
+from django_jobs.reports.overview import Amount
 from django_jobs.searching.criteria import RETRYING, Criteria, read
 from django_jobs.searching.matching import Jobs
 from django_jobs.searching.surveying import CAP, Survey

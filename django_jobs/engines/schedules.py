@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django_jobs.models import Schedule
-from django_jobs.planning import LiveJob, Plan
+from django_jobs.timetables.planning import LiveJob, Plan
 
 if TYPE_CHECKING:
     from django_jobs.engines.base import NewJob

@@ -10,8 +10,8 @@ from django_jobs.conf import get_settings
 from django_jobs.display import ago
 from django_jobs.management.arguments import instant
 from django_jobs.management.tables import write_table
+from django_jobs.reports.workers import WorkerState, report
 from django_jobs.states import Wish
-from django_jobs.worker_report import WorkerState, report
 
 BY = "manage.py jobs"
 

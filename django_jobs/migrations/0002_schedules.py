@@ -2,7 +2,7 @@
 
 import datetime
 import django.db.models.deletion
-import django_jobs.planning
+import django_jobs.timetables.planning
 from django.db import migrations, models
 
 
@@ -27,9 +27,9 @@ class Migration(migrations.Migration):
                 ('starts_at', models.DateTimeField(blank=True, help_text='Not before this instant.', null=True, verbose_name='starts at')),
                 ('ends_at', models.DateTimeField(blank=True, help_text='Not after this instant.', null=True, verbose_name='ends at')),
                 ('jitter', models.DurationField(default=datetime.timedelta, help_text='Jobs start up to so much later, to spread the load.', verbose_name='jitter')),
-                ('missed', models.CharField(choices=[('skip', 'skip'), ('one', 'one'), ('all', 'all')], default=django_jobs.planning.Missed['ONE'], help_text='After a gap: no job, one for the newest missed planned time, or all of them.', max_length=10, verbose_name='missed')),
+                ('missed', models.CharField(choices=[('skip', 'skip'), ('one', 'one'), ('all', 'all')], default=django_jobs.timetables.planning.Missed['ONE'], help_text='After a gap: no job, one for the newest missed planned time, or all of them.', max_length=10, verbose_name='missed')),
                 ('missed_within', models.DurationField(default=datetime.timedelta(days=1), help_text='What was missed longer ago stays missed.', verbose_name='missed within')),
-                ('overlap', models.CharField(choices=[('skip', 'skip'), ('queue_one', 'queue one'), ('queue_all', 'queue all'), ('cancel_old', 'cancel old'), ('allow', 'allow')], default=django_jobs.planning.Overlap['SKIP'], help_text='When the job before it has not ended.', max_length=10, verbose_name='overlap')),
+                ('overlap', models.CharField(choices=[('skip', 'skip'), ('queue_one', 'queue one'), ('queue_all', 'queue all'), ('cancel_old', 'cancel old'), ('allow', 'allow')], default=django_jobs.timetables.planning.Overlap['SKIP'], help_text='When the job before it has not ended.', max_length=10, verbose_name='overlap')),
                 ('source', models.CharField(choices=[('code', 'code'), ('admin', 'admin')], default='admin', help_text='Declared in code, or made in the admin.', max_length=5)),
                 ('declared', models.JSONField(blank=True, default=dict, help_text='What the code says, as last seen.')),
                 ('overrides', models.JSONField(blank=True, default=list, help_text='Fields that somebody changed here; deploys leave them alone.')),

@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from django_jobs.declarations import wrong_with
 from django_jobs.exceptions import InvalidSchedule
-from django_jobs.planning import Missed, Overlap, Policy, TickOutcome
 from django_jobs.states import as_choices
-from django_jobs.timetables import Timetable
+from django_jobs.timetables.planning import Missed, Overlap, Policy, TickOutcome
+from django_jobs.timetables.timetable import Timetable
 
 CODE, ADMIN = "code", "admin"
 

@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.models import Job, Schedule, Tick
-from django_jobs.planning import COUNT_CAP, TickOutcome
 from django_jobs.states import State, spoken
+from django_jobs.timetables.planning import COUNT_CAP, TickOutcome
 
 GONE = gettext_lazy("no longer on record")
 """How a job ended that was pruned before anybody looked."""

@@ -23,11 +23,11 @@ from django_jobs.engines.schedules import Ticking
 from django_jobs.exceptions import InvalidSchedule, ScheduleNotFound
 from django_jobs.models import Schedule, Tick
 from django_jobs.models.schedules import ADMIN, CODE
-from django_jobs.planning import Line, Overlap, Plan, Planned, TickOutcome
 from django_jobs.schedules.syncing import FIELDS, STATUS, UNDECLARED, enable, recalled, set_rule
 from django_jobs.schedules.ticking import job_for, signal_new
 from django_jobs.states import IDLE, State
-from django_jobs.timetables import EPOCH
+from django_jobs.timetables.planning import Line, Overlap, Plan, Planned, TickOutcome
+from django_jobs.timetables.timetable import EPOCH
 
 MOMENT = timedelta(microseconds=1)
 MOST_AT_ONCE = 1_000

@@ -17,10 +17,10 @@ from django_jobs.display import ago, duration, json_text, masked_arguments
 from django_jobs.exceptions import InvalidSchedule
 from django_jobs.models import Schedule
 from django_jobs.models.schedules import CODE
-from django_jobs.planning import PUNCTUAL
 from django_jobs.schedules.syncing import FIELDS, recalled
-from django_jobs.timetables import Mark, PlannedTime, load_zone
-from django_jobs.wording import in_words
+from django_jobs.timetables.planning import PUNCTUAL
+from django_jobs.timetables.timetable import Mark, PlannedTime, load_zone
+from django_jobs.timetables.wording import in_words
 
 OFF = gettext_lazy(
     "Schedules are switched off (SCHEDULES_ENABLED): none of them enqueues anything."

@@ -14,8 +14,8 @@ from django_jobs.engines.schedules import Ticking
 from django_jobs.enqueueing import first_state, new_job, signal_enqueued
 from django_jobs.handles import JobHandle
 from django_jobs.models import Schedule
-from django_jobs.planning import LiveJob, Plan, plan
 from django_jobs.states import IDLE, Later, State
+from django_jobs.timetables.planning import LiveJob, Plan, plan
 
 logger = logging.getLogger("django_jobs.schedule")
 

@@ -15,7 +15,7 @@ from django.db.models import Count, F, Max, Q, QuerySet
 from django_jobs.engines.bounded import beside
 from django_jobs.models import Job, JobRun
 from django_jobs.models.conditions import in_due_index
-from django_jobs.overview import Amount
+from django_jobs.reports.overview import Amount
 from django_jobs.searching.criteria import Criteria
 from django_jobs.searching.matching import Held, Jobs, held_by_worker, matching
 from django_jobs.states import State

@@ -7,9 +7,9 @@ from typing import Any
 from django_jobs import clock
 from django_jobs.announcements import announce
 from django_jobs.engines.base import Engine
-from django_jobs.planning import TickOutcome
 from django_jobs.schedules import Dealt, Ticker
 from django_jobs.services.base import Service
+from django_jobs.timetables.planning import TickOutcome
 
 logger = logging.getLogger("django_jobs.schedule")
 

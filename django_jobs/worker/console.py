@@ -17,7 +17,7 @@ from django_jobs import __version__, clock, registry
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration
 from django_jobs.models import Schedule
-from django_jobs.summary import backlog
+from django_jobs.reports.summary import backlog
 from django_jobs.worker.options import WorkerOptions
 
 FORMATS = ("text", "keyvalue", "json")

@@ -11,8 +11,8 @@ from django.utils import translation
 
 from django_jobs import clock
 from django_jobs.engines.base import Engine
+from django_jobs.reports.summary import backlog, scheduled
 from django_jobs.services import Service
-from django_jobs.summary import backlog, scheduled
 
 logger = logging.getLogger("django_jobs")
 

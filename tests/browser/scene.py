@@ -16,8 +16,8 @@ from django_jobs.models import (
     Queue,
     Schedule,
 )
-from django_jobs.planning import TickOutcome
 from django_jobs.states import RunOutcome, State, StepState
+from django_jobs.timetables.planning import TickOutcome
 from tests.browser.figures import figures
 from tests.factories import (
     ClaimFactory,

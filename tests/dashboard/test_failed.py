@@ -9,8 +9,8 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.cache import cache
 
-from django_jobs import error_report, summary
 from django_jobs.models import Job, JobRun, MutedError, Worker
+from django_jobs.reports import errors, summary
 from django_jobs.states import State
 from tests.conftest import NOON
 from tests.dashboard import screens
@@ -240,7 +240,7 @@ def test_where_nothing_failed_it_says_when_something_last_did(admin_client):
 
 def test_only_the_newest_are_considered_and_it_says_so(admin_client, monkeypatch):
     monkeypatch.setattr(summary, "CAP", 2)
-    monkeypatch.setattr(error_report, "MOST_GROUPS", 1)
+    monkeypatch.setattr(errors, "MOST_GROUPS", 1)
     failing(1)
     failing(1, "bbbb", finished_at=NOON - timedelta(hours=1))
     failing(1, "cccc", finished_at=NOON - timedelta(hours=2))

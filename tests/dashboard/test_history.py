@@ -8,8 +8,8 @@ import pytest
 from django.core.cache import cache
 from django.urls import reverse
 
-from django_jobs.history import RANGES
 from django_jobs.models import Release
+from django_jobs.reports.history import RANGES
 from tests.conftest import NOON
 from tests.dashboard.pages import raw, shown, words
 from tests.factories import QueueFactory, TallyFactory, WorkerFactory

@@ -4,11 +4,11 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from django_jobs import closeup
 from django_jobs.admin.job import payload, runs
 from django_jobs.batches import Flow
 from django_jobs.enqueueing import enqueue
 from django_jobs.models import Job, JobProgress, JobRun, JobStep, Wait
+from django_jobs.reports import closeup
 from django_jobs.states import RunOutcome, State, StepState
 from django_jobs.subscriptions import FINISHED
 from tests.conftest import NOON

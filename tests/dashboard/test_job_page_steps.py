@@ -3,8 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from django_jobs import closeup
 from django_jobs.models import JobStep
+from django_jobs.reports import closeup
 from django_jobs.states import StepState
 from tests.conftest import NOON
 from tests.dashboard.job_pages import PAYLOAD, raw, said, shown, steps_of

@@ -8,9 +8,10 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.cache import cache
 
-from django_jobs import operations, overview, queue_report, summary
+from django_jobs import operations
 from django_jobs.admin import pressing, queue_pressing
 from django_jobs.models import Job, Queue
+from django_jobs.reports import overview, queues, summary
 from django_jobs.states import State
 from tests.conftest import NOON
 from tests.dashboard.screens import page, press, shown, verbs
@@ -73,7 +74,7 @@ def test_without_queues_it_says_how_they_come(admin_client):
 
 def test_counting_ends_at_the_caps(admin_client, monkeypatch):
     monkeypatch.setattr(overview, "QUEUE_CAP", 2)
-    monkeypatch.setattr(queue_report, "MOST_RUNNING", 2)
+    monkeypatch.setattr(queues, "MOST_RUNNING", 2)
     monkeypatch.setattr(summary, "CAP", 2)
     QueueFactory(name="mail")
     for state in ({}, {"running": True}, {"scheduled": True}):
@@ -313,7 +314,7 @@ def test_hostile_texts_are_never_markup(admin_client):
 
 
 def test_the_limit_decides_when_a_queue_is_slow():
-    from django_jobs import verdict
+    from django_jobs.reports import verdict
 
     WorkerFactory()
     QueueFactory(name="mail")

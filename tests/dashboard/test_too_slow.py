@@ -8,8 +8,9 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 
-from django_jobs import clock, overview, verdict
+from django_jobs import clock
 from django_jobs.models import JobRun, Queue, Worker
+from django_jobs.reports import overview, verdict
 from tests.dashboard.pages import trouble
 from tests.dashboard.screens import page
 
@@ -20,7 +21,7 @@ SLOW = "Too slow to compute"
 
 @pytest.fixture(autouse=True)
 def _fresh_cache(monkeypatch):
-    monkeypatch.setattr("django_jobs.reading.LIMIT", 0.2)
+    monkeypatch.setattr("django_jobs.reports.reading.LIMIT", 0.2)
     cache.clear()
     yield
     cache.clear()

@@ -7,8 +7,8 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.cache import cache
 
-from django_jobs import worker_report
 from django_jobs.models import Claim, Job, Worker
+from django_jobs.reports import workers
 from django_jobs.states import State
 from tests.conftest import NOON
 from tests.dashboard.screens import page, press, shown, verbs
@@ -171,7 +171,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
 
 
 def test_of_very_many_workers_those_heard_of_last_are_shown(admin_client, monkeypatch):
-    monkeypatch.setattr(worker_report, "MOST_WORKERS", 2)
+    monkeypatch.setattr(workers, "MOST_WORKERS", 2)
     for minutes in (1, 2, 3):
         WorkerFactory(name=f"old-{minutes}", beat_at=NOON - timedelta(minutes=minutes))
     text = shown(admin_client, PAGE)

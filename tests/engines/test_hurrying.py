@@ -7,7 +7,7 @@ from django.db import OperationalError, connection, connections, transaction
 
 from django_jobs.engines import engine_class, get_engine
 from django_jobs.models import Queue
-from django_jobs.reading import Reading, within_limit
+from django_jobs.reports.reading import Reading, within_limit
 from tests.factories import QueueFactory
 
 
@@ -102,7 +102,7 @@ def test_inside_the_callers_transaction_there_is_no_limit(native):
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_after_a_part_that_is_too_slow_the_others_are_read(transactional_db, monkeypatch):
-    monkeypatch.setattr("django_jobs.reading.LIMIT", 0.05)
+    monkeypatch.setattr("django_jobs.reports.reading.LIMIT", 0.05)
     QueueFactory(name="mail")
     with Reading("default") as reading:
         assert reading.part("first", lambda: sleep(0)) == 7

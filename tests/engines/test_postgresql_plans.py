@@ -13,9 +13,9 @@ from django_jobs.engines.base import Finish, Only
 from django_jobs.engines.events import Delivery, NewEvent, WaitFor
 from django_jobs.engines.schedules import Ticking
 from django_jobs.models import Schedule
-from django_jobs.planning import Plan, Planned, TickOutcome
 from django_jobs.states import State
 from django_jobs.subscriptions import Match
+from django_jobs.timetables.planning import Plan, Planned, TickOutcome
 from tests.engines.scenes import LATER, LEASE, NOON, RETRY, SUCCESS, Scene
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]

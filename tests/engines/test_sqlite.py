@@ -6,14 +6,14 @@ import pytest
 from django.db import connection, connections, transaction
 from django.db.utils import OperationalError
 
-from django_jobs import closeup
 from django_jobs.engines import own_engine
 from django_jobs.engines.base import Engine, NewJob
 from django_jobs.engines.orm import ORMEngine
 from django_jobs.engines.sqlite import SQLiteEngine
 from django_jobs.models import Job
-from django_jobs.overview import look
-from django_jobs.queue_report import report
+from django_jobs.reports import closeup
+from django_jobs.reports.overview import look
+from django_jobs.reports.queues import report
 from tests.engines.rivals import Rival
 from tests.engines.scenes import NOON, Scene
 from tests.factories import JobFactory

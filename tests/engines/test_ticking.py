@@ -9,8 +9,8 @@ from django_jobs.engines.base import NewJob
 from django_jobs.engines.endings import NEVER
 from django_jobs.engines.schedules import Ticking
 from django_jobs.models import Job, Schedule, Tick
-from django_jobs.planning import LiveJob, Plan, Planned, TickOutcome
 from django_jobs.states import State
+from django_jobs.timetables.planning import LiveJob, Plan, Planned, TickOutcome
 from tests.engines.rivals import until
 from tests.engines.scenes import LATER, NOON
 from tests.factories import JobFactory, ScheduleFactory, TickFactory

@@ -9,9 +9,9 @@ from django.urls import reverse
 
 from django_jobs import operations, registry, schedules
 from django_jobs.models import Job, Schedule, Tick
-from django_jobs.planning import TickOutcome
 from django_jobs.schedules import sync
 from django_jobs.testing import run_jobs
+from django_jobs.timetables.planning import TickOutcome
 from example_project.shop import jobs
 from example_project.shop.nightly import views
 from example_project.shop.nightly.looking import FATES

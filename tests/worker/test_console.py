@@ -8,7 +8,8 @@ from io import StringIO
 
 import pytest
 
-from django_jobs import clock, summary
+from django_jobs import clock
+from django_jobs.reports import summary
 from django_jobs.worker import console
 from django_jobs.worker.options import WorkerOptions
 from tests.factories import JobFactory

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from django_jobs import clock, closeup, registry
+from django_jobs import clock, registry
 from django_jobs.admin.job import payload
 from django_jobs.admin.job.editing import arguments_form, changed_by
 from django_jobs.admin.job.regions import JobRegions, May
@@ -27,6 +27,7 @@ from django_jobs.calls import CHANGEABLE
 from django_jobs.conf import get_settings
 from django_jobs.display import json_text
 from django_jobs.models import Job, JobRun
+from django_jobs.reports import closeup
 
 FAST = 2.0
 """Seconds between two looks at a job that has not ended."""

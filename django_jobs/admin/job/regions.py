@@ -19,10 +19,10 @@ from django_jobs.admin.job.waterfall import waterfall
 from django_jobs.admin.job.words import STATES, look_of
 from django_jobs.admin.rights import Rights
 from django_jobs.calls import CHANGEABLE
-from django_jobs.closeup import Closeup
 from django_jobs.display import ago, grouped
-from django_jobs.explaining import reasons
 from django_jobs.models import Batch, Event, Schedule
+from django_jobs.reports.closeup import Closeup
+from django_jobs.reports.explaining import reasons
 from django_jobs.states import FINAL, State
 
 

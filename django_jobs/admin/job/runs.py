@@ -11,11 +11,11 @@ from django.utils.translation import ngettext
 from django_jobs.admin.job.payload import pretty
 from django_jobs.admin.job.tracebacks import own_frames
 from django_jobs.admin.job.words import RUNS
-from django_jobs.closeup import ALIKE, MOST_LINES, Closeup
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration, grouped
 from django_jobs.link_templates import fill, is_about_run
 from django_jobs.models import Job
+from django_jobs.reports.closeup import ALIKE, MOST_LINES, Closeup
 from django_jobs.serializers import load
 from django_jobs.states import RunOutcome, State
 

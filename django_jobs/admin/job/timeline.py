@@ -8,8 +8,8 @@ from django.utils.translation import gettext as _
 
 from django_jobs.admin.job.spans import in_turn, percent
 from django_jobs.admin.job.words import RUNS, look_of
-from django_jobs.closeup import Closeup
 from django_jobs.display import duration
+from django_jobs.reports.closeup import Closeup
 from django_jobs.states import RunOutcome, State
 
 AFTER = {

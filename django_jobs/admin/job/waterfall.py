@@ -8,8 +8,8 @@ from django.utils.translation import gettext as _
 
 from django_jobs.admin.job.spans import on_scale
 from django_jobs.admin.job.words import STEPS
-from django_jobs.closeup import LARGEST_STEP, Closeup
 from django_jobs.display import duration, grouped, json_text
+from django_jobs.reports.closeup import LARGEST_STEP, Closeup
 from django_jobs.serializers import load
 from django_jobs.states import StepState
 

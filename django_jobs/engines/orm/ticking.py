@@ -25,8 +25,8 @@ from django_jobs.engines.orm.inserting import new_row
 from django_jobs.engines.orm.rows import Rows
 from django_jobs.engines.schedules import Ticking
 from django_jobs.models import Job, Schedule, Tick
-from django_jobs.planning import LiveJob, Planned, TickOutcome
 from django_jobs.states import FINAL, State
+from django_jobs.timetables.planning import LiveJob, Planned, TickOutcome
 
 PREDECESSOR = "the job before it"
 """What a held job waits for, as people read it."""

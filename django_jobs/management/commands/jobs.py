@@ -15,7 +15,6 @@ from django_jobs.conf import get_settings
 from django_jobs.display import ago, call_text, duration, json_text
 from django_jobs.engines.endings import NEVER
 from django_jobs.exceptions import JobError
-from django_jobs.explaining import reasons
 from django_jobs.management.arguments import instant, job_id, positive
 from django_jobs.management.events import EventCommands
 from django_jobs.management.groups import GroupCommands
@@ -24,9 +23,10 @@ from django_jobs.management.schedules import ScheduleCommands
 from django_jobs.management.tables import write_facts, write_table
 from django_jobs.models import Batch, BatchJob, Job, JobLog, JobProgress, JobRun, JobStep
 from django_jobs.operations import OperationResult
+from django_jobs.reports.explaining import reasons
+from django_jobs.reports.summary import its_children, summarise, with_error
+from django_jobs.reports.verdict import Fix, Level, Operation, verdict
 from django_jobs.states import FINAL, State
-from django_jobs.summary import its_children, summarise, with_error
-from django_jobs.verdict import Fix, Level, Operation, verdict
 
 MOST_PARENTS = 5
 """A job may be in several flows; so many parents are named."""

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_jobs import schedules
 from django_jobs.models import Job, Schedule, Tick
 from django_jobs.states import State
-from django_jobs.wording import in_words
+from django_jobs.timetables.wording import in_words
 from example_project.shop import jobs, mail, outbox
 from example_project.shop.demo.report import Check
 from example_project.shop.models import NightlyReport

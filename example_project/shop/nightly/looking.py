@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django_jobs.models import JobRun, Schedule, Tick
-from django_jobs.timetables import Mark, PlannedTime
-from django_jobs.wording import in_words
+from django_jobs.timetables.timetable import Mark, PlannedTime
+from django_jobs.timetables.wording import in_words
 from example_project.shop.watching import Watched
 
 COMING = 5

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from django_jobs.cron_text import parse
-from django_jobs.timetables import Timetable
-from django_jobs.wording import in_words
+from django_jobs.timetables.cron import parse
+from django_jobs.timetables.timetable import Timetable
+from django_jobs.timetables.wording import in_words
 from tests.cron_texts import nightly, texts
 
 MONTH_NAMES = tuple(calendar.month_name)[1:]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django_jobs.cron_text import ONE_MINUTE, Cron
+from django_jobs.timetables.cron import ONE_MINUTE, Cron
 
 TICK = timedelta.resolution
 

@@ -11,12 +11,12 @@ from hashlib import sha256
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
-from django_jobs.cron_text import Cron, parse
 from django_jobs.display import duration
 from django_jobs.exceptions import InvalidSchedule
 from django_jobs.registry import nearest
 from django_jobs.serializers import clean_text
-from django_jobs.wall_clocks import TICK, WallClock, occurrences, shown
+from django_jobs.timetables.cron import Cron, parse
+from django_jobs.timetables.wall_clocks import TICK, WallClock, occurrences, shown
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_NAME = 255

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from django_jobs.history import RANGES, parts, points, speeds
+from django_jobs.reports.history import RANGES, parts, points, speeds
 from tests.conftest import NOON
 from tests.factories import TallyFactory
 

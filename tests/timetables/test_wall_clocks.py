@@ -9,9 +9,9 @@ from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_jobs.cron_text import parse
-from django_jobs.timetables import Timetable
-from django_jobs.wall_clocks import WallClock, clock_change, occurrences, shown
+from django_jobs.timetables.cron import parse
+from django_jobs.timetables.timetable import Timetable
+from django_jobs.timetables.wall_clocks import WallClock, clock_change, occurrences, shown
 from tests.cron_texts import Meaning, nightly, texts
 
 at = datetime.fromisoformat

@@ -8,8 +8,8 @@ from cronsim import CronSim, CronSimError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_jobs.cron_text import LONGEST, _walker, parse
 from django_jobs.exceptions import InvalidSchedule, JobError
+from django_jobs.timetables.cron import LONGEST, _walker, parse
 from tests.cron_texts import Meaning, texts
 
 at = datetime.fromisoformat

@@ -10,7 +10,16 @@ from typing import Any
 from django.db.models import F, Sum
 
 from django_jobs.engines.bounded import rows_beside
-from django_jobs.history import LATELY, RANGES, Speed, as_time, settled, speed, whole, within
+from django_jobs.reports.history import (
+    LATELY,
+    RANGES,
+    Speed,
+    as_time,
+    settled,
+    speed,
+    whole,
+    within,
+)
 from django_jobs.tallies import RUNS, WAITS, Figures
 
 SPAN = RANGES["4h"]

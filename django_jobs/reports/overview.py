@@ -11,11 +11,15 @@ from typing import Any, NamedTuple
 
 from django.db.models import Case, Count, DateTimeField, F, Min, OuterRef, Q, QuerySet, When
 
-from django_jobs import recent, registry, summary
+from django_jobs import registry
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.engines.bounded import BoundedCount, BoundedMin, beside
-from django_jobs.error_groups import (
+from django_jobs.models import Claim, Event, Job, Queue, Schedule
+from django_jobs.models.conditions import in_due_index
+from django_jobs.operations import is_paused
+from django_jobs.reports import recent, summary
+from django_jobs.reports.error_groups import (
     ErrorGroup,
     Failure,
     Failures,
@@ -25,13 +29,10 @@ from django_jobs.error_groups import (
     newest_failures,
     with_muting,
 )
-from django_jobs.models import Claim, Event, Job, Queue, Schedule
-from django_jobs.models.conditions import in_due_index
-from django_jobs.operations import is_paused
-from django_jobs.reading import Reading
-from django_jobs.recent import Recent
+from django_jobs.reports.reading import Reading
+from django_jobs.reports.recent import Recent
+from django_jobs.reports.summary import WorkerSummary, with_error
 from django_jobs.states import State
-from django_jobs.summary import WorkerSummary, with_error
 
 QUEUE_CAP = 1_000
 """The waiting jobs of one queue are not counted further, nor is an older one looked for."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from django_jobs.timetables import Timetable
+from django_jobs.timetables.timetable import Timetable
 
 MOMENT = timedelta(microseconds=1)
 PUNCTUAL = timedelta(minutes=1)

@@ -16,8 +16,8 @@ from django.utils.translation import ngettext
 from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration, grouped
-from django_jobs.error_groups import RECENT, TREND, ErrorGroup
-from django_jobs.overview import (
+from django_jobs.reports.error_groups import RECENT, TREND, ErrorGroup
+from django_jobs.reports.overview import (
     ERRORS,
     NEXT,
     NUMBERS,
@@ -30,7 +30,7 @@ from django_jobs.overview import (
     QueueState,
     look,
 )
-from django_jobs.planning import PUNCTUAL
+from django_jobs.timetables.planning import PUNCTUAL
 
 SPIKE = 10
 """So many failures of one kind within 15 minutes are a problem."""

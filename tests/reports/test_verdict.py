@@ -4,10 +4,11 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from django_jobs import clock, overview, summary, verdict
+from django_jobs import clock
 from django_jobs.models import Claim, Event, Job, JobRun, Schedule
-from django_jobs.overview import look
-from django_jobs.verdict import Level, Operation
+from django_jobs.reports import overview, summary, verdict
+from django_jobs.reports.overview import look
+from django_jobs.reports.verdict import Level, Operation
 from tests.conftest import NOON
 from tests.factories import (
     ClaimFactory,

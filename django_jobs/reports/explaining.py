@@ -13,14 +13,15 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from django_jobs import clock, registry, summary
+from django_jobs import clock, registry
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration, grouped
 from django_jobs.engines.endings import NEVER
 from django_jobs.models import Claim, Job, JobRun, JobStep, Queue, Tick, Wait
 from django_jobs.operations import NOT_FOUND, is_paused
+from django_jobs.reports import summary
+from django_jobs.reports.summary import WorkerSummary
 from django_jobs.states import State, StepState, Wish
-from django_jobs.summary import WorkerSummary
 
 MOST_STEPS = 10
 """So many waiting steps of one job are named."""

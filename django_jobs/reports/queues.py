@@ -8,12 +8,12 @@ from typing import Any
 
 from django.db.models import Case, F, Q, Value, When
 
-from django_jobs import summary
 from django_jobs.engines.bounded import groups_beside
-from django_jobs.history import Speed, speeds
 from django_jobs.models import Claim, Job, Queue
 from django_jobs.models.conditions import in_due_index
-from django_jobs.overview import (
+from django_jobs.reports import summary
+from django_jobs.reports.history import Speed, speeds
+from django_jobs.reports.overview import (
     MOST_CLAIMS,
     MOST_QUEUES,
     QUEUE_CAP,

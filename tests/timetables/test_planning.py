@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_jobs.planning import (
+from django_jobs.timetables.planning import (
     COUNT_CAP,
     LiveJob,
     Missed,
@@ -17,7 +17,7 @@ from django_jobs.planning import (
     TickOutcome,
     plan,
 )
-from django_jobs.timetables import Timetable
+from django_jobs.timetables.timetable import Timetable
 
 NOON = datetime(2030, 1, 15, 12, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -2,9 +2,10 @@ from datetime import timedelta
 
 import pytest
 
-from django_jobs import clock, summary
+from django_jobs import clock
 from django_jobs.models import Job
-from django_jobs.summary import backlog, scheduled, summarise, unserved, with_error
+from django_jobs.reports import summary
+from django_jobs.reports.summary import backlog, scheduled, summarise, unserved, with_error
 from tests.conftest import NOON
 from tests.factories import JobFactory, QueueFactory, WorkerFactory
 

@@ -11,9 +11,9 @@ from itertools import groupby
 from django.utils.dates import MONTHS, WEEKDAYS
 from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext
 
-from django_jobs.cron_fields import DAY, HOUR, MINUTE, MONTH, WEEKDAY
-from django_jobs.cron_text import Cron
-from django_jobs.timetables import Timetable
+from django_jobs.timetables.cron import Cron
+from django_jobs.timetables.fields import DAY, HOUR, MINUTE, MONTH, WEEKDAY
+from django_jobs.timetables.timetable import Timetable
 
 EVERY_DAY_OF_IT = (
     *(gettext_lazy("Sundays"), gettext_lazy("Mondays"), gettext_lazy("Tuesdays")),

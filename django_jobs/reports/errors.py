@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 
 from django.db.models import Max, Min, Q
 
-from django_jobs import __version__, summary
+from django_jobs import __version__
 from django_jobs.conf import get_settings
-from django_jobs.error_groups import (
+from django_jobs.models import JobRun, MutedError, Worker
+from django_jobs.reports import summary
+from django_jobs.reports.error_groups import (
     ErrorGroup,
     Kind,
     biggest,
@@ -19,8 +21,7 @@ from django_jobs.error_groups import (
     groups_of,
     newest_failures,
 )
-from django_jobs.models import JobRun, MutedError, Worker
-from django_jobs.overview import Amount, amount
+from django_jobs.reports.overview import Amount, amount
 from django_jobs.states import RunOutcome
 
 MOST_GROUPS = 50

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_jobs.exceptions import InvalidSchedule
-from django_jobs.timetables import Mark, Timetable, load_zone
+from django_jobs.timetables.timetable import Mark, Timetable, load_zone
 
 NOON = datetime(2030, 1, 15, 12, 0, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)

@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from croniter import croniter
 
-from django_jobs.cron_fields import DAY, HOUR, MINUTE, MONTH, WEEKDAY, Refused
 from django_jobs.exceptions import InvalidSchedule
+from django_jobs.timetables.fields import DAY, HOUR, MINUTE, MONTH, WEEKDAY, Refused
 
 LONGEST = 200
 FIVE = 5

@@ -6,10 +6,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from django_jobs import summary
 from django_jobs.engines.endings import NEVER
-from django_jobs.explaining import explain
 from django_jobs.models import Batch, BatchJob, Claim, Job, JobStep, Queue, Wait
+from django_jobs.reports import summary
+from django_jobs.reports.explaining import explain
 from django_jobs.states import StepState
 from tests.conftest import NOON
 from tests.factories import JobFactory, QueueFactory, ScheduleFactory, TickFactory, WorkerFactory
