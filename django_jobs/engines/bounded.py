@@ -6,7 +6,17 @@ Expressions for `annotate()` and `aggregate()`; the statement is the same on eve
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Case, Count, Field, IntegerField, JSONField, QuerySet, Subquery, When
+from django.db.models import (
+    Case,
+    Count,
+    Field,
+    IntegerField,
+    JSONField,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.lookups import GreaterThanOrEqual
 
 
@@ -106,7 +116,7 @@ def rows_beside(rows: "QuerySet[Any, Any]", columns: Sequence[str]) -> Any:
 
 
 def _aggregated(found: Subquery) -> Any:
-    always = GreaterThanOrEqual(Count("id"), 0)
+    always = GreaterThanOrEqual(Count(Value(1)), 0)
     return Case(When(always, then=found), output_field=JSONField())
 
 
@@ -116,4 +126,4 @@ def beside(rows: "QuerySet[Any, Any]", column: str = "*") -> Any:
     An aggregate without rows is still one row, unlike an annotation, so nothing is lost when
     there are none; Django only wants to see that each of its expressions aggregates something.
     """
-    return Count("id") * 0 + BoundedCount(rows, column)
+    return Count(Value(1)) * 0 + BoundedCount(rows, column)
