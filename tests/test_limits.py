@@ -22,7 +22,7 @@ WRITERS = {"update", "aupdate", "create", "acreate", "get_or_create", "update_or
 PURE = (
     *("states", "retries", "clock", "serializers", "masking", "registry", "exceptions", "binding"),
     *("cron_text", "cron_fields", "wall_clocks", "timetables", "wording", "planning"),
-    "declarations",
+    *("declarations", "origins"),
 )
 
 
