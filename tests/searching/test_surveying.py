@@ -162,7 +162,8 @@ def test_a_worker_is_found_in_the_jobs_that_are_looked_at(monkeypatch):
 SEARCHES = [
     *("", "state:ready", "state:running", "state:scheduled", "state:waiting", "state:failed"),
     *("state:successful", "state:retrying", f"fp:{KIND}", "mail", "queue:a", "state:ready queue:a"),
-    *("error:x", "by:ana", "worker:w", "since:2h", "id:7", "state:failed,ready", "state:failed queue:a"),
+    *("error:x", "worker:w", "since:2h", "id:7", "state:failed,ready", "state:failed queue:a"),
+    *("by:ana", "by:ana state:failed"),
 ]
 
 
