@@ -85,6 +85,9 @@ class Job(models.Model):
     about = models.CharField(
         max_length=255, null=True, help_text="The row it is about: app.model:key."
     )
+    enqueued_by = models.CharField(
+        max_length=255, null=True, help_text="Its origin: view, request and user, or an operator."
+    )
 
     class Meta:
         db_table = "django_jobs_job"
