@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
@@ -11,8 +12,10 @@ from django.utils.translation import gettext_lazy
 
 from django_jobs import clock
 from django_jobs.admin.base import RecordAdmin
+from django_jobs.admin.job.deleting import DeletePage
 from django_jobs.admin.job.page import JobPage
 from django_jobs.admin.job_list import JobListAdmin
+from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration
 from django_jobs.models import Job, JobRun
 from django_jobs.states import RunOutcome, spoken
@@ -36,6 +39,14 @@ class JobAdmin(JobListAdmin):
         """Show the page of a job."""
         found = JobPage(self).page(request, object_id)
         return found or super().change_view(request, object_id, form_url, extra_context)
+
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """Ask whether a job is to be deleted, and delete it."""
+        del extra_context
+        return DeletePage(self).view(request, object_id)
 
 
 @admin.register(JobRun)

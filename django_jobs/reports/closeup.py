@@ -82,7 +82,7 @@ class Closeup:
 
 def read(jobs: "QuerySet[Job]", job_id: int, *, payload: bool) -> Closeup | None:
     """Return everything about one of `jobs`; results and logs with `payload` only."""
-    job: Any = _with_links(jobs.filter(pk=job_id), job_id).first()
+    job: Any = with_links(jobs.filter(pk=job_id), job_id).first()
     if job is None:
         return None
     runs = _runs(job, MOST_RUNS + 1, payload=payload)
@@ -103,7 +103,7 @@ def read(jobs: "QuerySet[Job]", job_id: int, *, payload: bool) -> Closeup | None
 
 def glance(jobs: "QuerySet[Job]", job_id: int, *, payload: bool) -> Closeup | None:
     """Return what of a job changes while it runs: itself, its newest run, its log."""
-    job: Any = _with_links(jobs.filter(pk=job_id), job_id).first()
+    job: Any = with_links(jobs.filter(pk=job_id), job_id).first()
     if job is None:
         return None
     runs = _runs(job, 2, payload=payload)
@@ -116,8 +116,8 @@ def glance(jobs: "QuerySet[Job]", job_id: int, *, payload: bool) -> Closeup | No
     )
 
 
-def _with_links(jobs: "QuerySet[Job]", job_id: int) -> "QuerySet[Job]":
-    """Return the job with its progress and with the numbers of what it hangs together with.
+def with_links(jobs: "QuerySet[Job]", job_id: int) -> "QuerySet[Job]":
+    """Return one of `jobs` with its progress and the numbers of what it hangs together with.
 
     All in one statement: each of them is one look into an index.
     """

@@ -67,7 +67,8 @@ class JobPage(Screen):
         address = self.address("admin:django_jobs_job_live", job_id)
         again = f"{address}?newest={values['newest_id']}"
         fresh = None if seen.is_over else live(again, at_most=FAST)
-        return self._show(request, "page", {**values, "live": fresh}, seen.job)
+        values |= {"live": fresh, "kept": self._admin.get_preserved_filters(request)}
+        return self._show(request, "page", values, seen.job)
 
     @method_decorator(login_not_required)
     @method_decorator(never_cache)
@@ -163,6 +164,7 @@ class JobPage(Screen):
             operate=self._admin.has_operate_permission(request),
             enqueue=request.user.has_perm("django_jobs.add_job"),
             payload=may_see_payload(request),
+            erase=self._admin.has_erase_permission(request),
         )
 
     def _jobs(self, request: HttpRequest) -> Any:

@@ -33,6 +33,7 @@ class May:
     operate: bool
     enqueue: bool
     payload: bool
+    erase: bool
 
 
 class JobRegions:
@@ -88,6 +89,7 @@ class JobRegions:
             "buttons": list(self._buttons()),
             "edit": self._edit(),
             "duplicate": self._duplicate(),
+            "erase": self._erase(),
             "history": self._address("admin:django_jobs_job_history", job.pk),
             "lost": job.lost_count,
         }
@@ -168,6 +170,12 @@ class JobRegions:
         if not self._may.enqueue or self._definition is None:
             return None
         return self._button("duplicate", _("Enqueue"), seen=self._job.copied_as or 0)
+
+    def _erase(self) -> str:
+        """Return the address of the question before the job is deleted; "" where it is not."""
+        if not self._may.erase or self._job.state not in FINAL:
+            return ""
+        return self._address("admin:django_jobs_job_delete", self._job.pk)
 
     def _running(self, now: datetime) -> Values | None:
         """Return how far the job says it is, and the log of the run that goes on."""
