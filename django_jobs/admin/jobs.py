@@ -18,7 +18,7 @@ from django_jobs.admin.job_list import JobListAdmin
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration
 from django_jobs.models import Job, JobRun
-from django_jobs.states import RunOutcome, spoken
+from django_jobs.states import spoken
 
 
 @admin.register(Job)
@@ -29,6 +29,7 @@ class JobAdmin(JobListAdmin):
         """Return the addresses, with those that the page of a job needs."""
         return [*JobPage(self).urls(), *super().get_urls()]
 
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def change_view(
         self,
         request: HttpRequest,
@@ -72,7 +73,7 @@ class JobRunAdmin(RecordAdmin):
     @admin.display(description=gettext_lazy("outcome"))
     def word(self, run: JobRun) -> str:
         """How it ended, and whether its worker came too late."""
-        word = _(spoken(RunOutcome(run.outcome)))
+        word = _(spoken(run.outcome))
         return (
             _("%(outcome)s, its worker reported too late") % {"outcome": word}
             if run.fenced_at

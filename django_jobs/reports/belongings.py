@@ -10,6 +10,7 @@ from django_jobs.engines.bounded import beside
 from django_jobs.models import Job, JobRun, JobStep
 from django_jobs.reports.closeup import with_links
 from django_jobs.reports.overview import Amount, amount
+from django_jobs.reports.stored import HEAVY, tame_job
 from django_jobs.states import LIVE
 
 MOST = 1_000
@@ -30,10 +31,14 @@ class Belongings:
 
 
 def belongings(jobs: QuerySet[Job], job_id: int) -> Belongings | None:
-    """Return what is on record of one of `jobs`, `None` if it is not there; three queries."""
-    job: Any = with_links(jobs.filter(pk=job_id), job_id).first()
+    """Return what is on record of one of `jobs`, `None` if it is not there; three queries.
+
+    Raises Garbled.
+    """
+    job: Any = with_links(jobs.filter(pk=job_id), job_id).defer(*HEAVY).first()
     if job is None:
         return None
+    tame_job(job)
     alias = get_settings().DATABASE
     runs = JobRun.objects.using(alias).filter(job=job_id).order_by().values("pk")
     steps = JobStep.objects.using(alias).filter(job_id=job_id).order_by().values("pk")

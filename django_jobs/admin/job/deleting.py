@@ -24,10 +24,10 @@ from django_jobs.models import Job
 from django_jobs.operations import NOT_FOUND, OperationResult
 from django_jobs.reports.belongings import Belongings, belongings
 from django_jobs.reports.reading import Reading
+from django_jobs.reports.stored import HEAVY, Garbled, reading_stored, tame_job
 from django_jobs.states import FINAL
 
 LIST = "admin:django_jobs_job_changelist"
-HEAVY = ("args", "kwargs", "metadata", "original_args")
 
 
 class DeletePage(Screen):
@@ -44,11 +44,17 @@ class DeletePage(Screen):
         if not (may_view(request) and may_erase(request)):
             raise PermissionDenied
         job_id = number_in(object_id) or 0
-        return (self._do if request.method == "POST" else self._ask)(request, job_id)
+        do = self._do if request.method == "POST" else self._ask
+        try:
+            return do(request, job_id)
+        except Garbled:  # what its page says, too
+            text = _("Job #%(id)d is unchanged: what is stored of it cannot be read.")
+            return self._answer(request, job_id, "", Told(text % {"id": job_id}))
 
     def _ask(self, request: HttpRequest, job_id: int) -> HttpResponse:
+        jobs = self._jobs(request)
         with Reading(get_settings().DATABASE) as reading:
-            seen = reading.part("", lambda: belongings(self._jobs(request), job_id))
+            seen = reading.part("", lambda: reading_stored(lambda: belongings(jobs, job_id)))
         job = seen.job if seen else None
         self._check(request, job)
         if not reading.slow and (job is None or job.state not in FINAL):
@@ -69,7 +75,10 @@ class DeletePage(Screen):
         return self.show(request, template, values, title=_("Delete a job"))
 
     def _do(self, request: HttpRequest, job_id: int) -> HttpResponse:
-        job = self._jobs(request).filter(pk=job_id).first()
+        rows = self._jobs(request).filter(pk=job_id)
+        job = reading_stored(rows.first)
+        if job is not None:
+            tame_job(job)
         self._check(request, job)
         as_of = instant_in(request.POST.get("as_of", ""))
         if as_of is None:
