@@ -29,8 +29,6 @@ from django_jobs.admin.bulk import BulkScreen
 from django_jobs.admin.job_chips import above
 from django_jobs.admin.job_news import JobNews
 from django_jobs.admin.job_search import OWN, JobSearch
-from django_jobs.admin.places import places
-from django_jobs.admin.rights import Rights
 from django_jobs.admin.state_marks import state_mark
 from django_jobs.admin.telling import told
 from django_jobs.conf import get_settings
@@ -217,8 +215,6 @@ class JobListAdmin(RecordAdmin):
             jobs = list(found.result_list)
             context.update(news.values(request, found.search, jobs, found.newest))
             context["title"] = _("Jobs")
-            rights = Rights(self.admin_site, request)
-            context["places"] = places(self.admin_site.name, rights, request.path)
         return response
 
     @admin.display(description=gettext_lazy("job"))
