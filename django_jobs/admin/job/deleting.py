@@ -124,7 +124,8 @@ def _refusal(job_id: int, job: Job | None) -> Told:
     why = str(NOT_FOUND)
     if job is not None:
         state = _("it is %(state)s") % {"state": _(job.label)}
-        why = f"{state}; {_('only a finished job can be deleted')}"
+        only = _("only a finished job can be deleted")
+        why = f"{state}; {only}"
     return told(OperationResult(refused={job_id: why}), job_id, "")
 
 
