@@ -233,5 +233,6 @@ def _tried(asked: QueryDict) -> Job | None:
     number = asked.get("tried", "")
     if not (number.isascii() and number.isdecimal() and len(number) < 19):  # noqa: PLR2004 - digits of a bigint
         return None
-    jobs = Job.objects.using(get_settings().DATABASE).defer("args", "kwargs", "metadata")
-    return jobs.filter(pk=int(number)).first()
+    alias = get_settings().DATABASE
+    jobs = Job.objects.using(alias).defer("args", "kwargs", "metadata", "original_args")
+    return within_limit(alias, jobs.filter(pk=int(number)).first)

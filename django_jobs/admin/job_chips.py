@@ -10,6 +10,7 @@ from django_jobs.admin.state_marks import WORDS
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.models import Queue
+from django_jobs.reports.reading import within_limit
 from django_jobs.searching.surveying import WINDOW, Survey
 from django_jobs.searching.terms import Term
 
@@ -22,8 +23,9 @@ Values = dict[str, Any]
 
 def above(search: JobSearch, survey: Survey | None) -> Values:
     """Return the values; one query, for the queues. `survey`: `None` where it takes too long."""
-    queues = Queue.objects.using(get_settings().DATABASE).values_list("name", flat=True)
-    names = list(queues[:MOST_CHOICES])
+    alias = get_settings().DATABASE
+    queues = Queue.objects.using(alias).values_list("name", flat=True)
+    names = within_limit(alias, lambda: list(queues[:MOST_CHOICES])) or []
     jobs = [definition.name for definition in registry.definitions()][:MOST_CHOICES]
     return {
         "text": str(search.terms),

@@ -28,6 +28,7 @@ from django_jobs.reports.overview import (
     Overview,
     QueueState,
 )
+from django_jobs.reports.summary import MOST_QUEUES, SHOWN_WORKERS, shown_workers
 from django_jobs.reports.verdict import Fix, Level, Operation, Problem, Verdict
 from django_jobs.schedules import portrait
 from django_jobs.states import State
@@ -64,6 +65,8 @@ class Regions:
             "newest": list(self._newest()),
             "queues": [self._queue(queue) for queue in seen.queues],
             "workers": list(self._workers()),
+            "more_queues": len(seen.queues) >= MOST_QUEUES,
+            "more_workers": len(seen.workers) > SHOWN_WORKERS,
             "schedules": list(self._schedules()),
             "may": {
                 "operate_jobs": rights.may_operate(Job),
@@ -221,7 +224,7 @@ class Regions:
         }
 
     def _workers(self) -> Iterator[Values]:
-        for worker in self._seen.workers:
+        for worker in shown_workers(self._seen.workers):
             yield {
                 "name": worker.name,
                 "alive": worker.is_alive,

@@ -167,6 +167,7 @@ class ScheduleActions(RecordAdmin):
                 form.add_error(None, str(problem))
         context = {
             **self.admin_site.each_context(request),
+            **self.ways(request),
             "meaning": _meaning(form, *lacking) if lacking else "",
             "confirm": _enqueueing(lacking[1]) if lacking else "",
             "title": _("Confirm the backfill") if lacking else _("Backfill"),

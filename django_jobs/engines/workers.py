@@ -35,6 +35,10 @@ class WorkerVerbs(ABC):
         """
 
     @abstractmethod
+    def wish_of(self, worker: str) -> Wish | None:
+        """Return what somebody wants of a worker, `None` for one without a row. Writes nothing."""
+
+    @abstractmethod
     def leave(self, worker: str) -> None:
         """Forget a worker that has stopped in good order."""
 

@@ -224,7 +224,7 @@ class JobRun(models.Model):
         return _("attempt %(number)d of job #%(id)d: %(outcome)s") % {
             "number": self.attempt,
             "id": self.job_id,
-            "outcome": _(spoken(RunOutcome(self.outcome))),
+            "outcome": _(spoken(self.outcome)),
         }
 
 

@@ -31,11 +31,8 @@ from django_jobs.reports.error_groups import (
 )
 from django_jobs.reports.reading import Reading
 from django_jobs.reports.recent import Recent
-from django_jobs.reports.summary import WorkerSummary, with_error
+from django_jobs.reports.summary import MOST_QUEUES, QUEUE_CAP, WorkerSummary, with_error
 from django_jobs.states import State
-
-QUEUE_CAP = 1_000
-"""The waiting jobs of one queue are not counted further, nor is an older one looked for."""
 
 PATIENCE = timedelta(seconds=60)
 """A ready job should not wait longer in a queue that is served and has no limit of its own."""
@@ -43,7 +40,6 @@ PATIENCE = timedelta(seconds=60)
 MOST_EVENTS = 1_000
 """Among so many newest events those are counted that could not be handed out."""
 
-MOST_QUEUES = 200
 MOST_CLAIMS = 1_000
 MOST_GROUPS = 10
 MOST_HELD = 1_000

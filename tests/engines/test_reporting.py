@@ -57,6 +57,16 @@ def test_a_beat_makes_the_worker_s_row_and_then_renews_it(engine):
     assert (row.started_at, row.beat_at, row.version) == (NOON, LATER, "1.0")
 
 
+def test_what_is_wanted_of_a_worker_is_read_without_a_sign_of_life(engine):
+    assert engine.wish_of("one") is None
+    engine.beat(WorkerCard(name="one"), NOON)
+    assert engine.wish_of("one") is Wish.NONE
+    Worker.objects.update(wish=Wish.QUIET)
+    assert engine.wish_of("one") is Wish.QUIET
+    assert engine.wish_of("two") is None
+    assert Worker.objects.get().beat_at == NOON
+
+
 def test_a_worker_that_leaves_is_forgotten(engine):
     engine.beat(WorkerCard(name="one"), NOON)
     engine.beat(WorkerCard(name="two"))

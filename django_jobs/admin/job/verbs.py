@@ -12,6 +12,7 @@ from django_jobs.operations import OperationResult
 
 Given = Mapping[str, Any]
 OPERATE, ENQUEUE = "operate", "enqueue"
+DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ VERBS: dict[str, tuple[str, Callable[[int, Given, str], Told]]] = {
     "retry": (OPERATE, retry),
     "run-now": (OPERATE, run_now),
     "cancel": (OPERATE, cancel),
-    "duplicate": (ENQUEUE, duplicate),
+    DUPLICATE: (ENQUEUE, duplicate),
 }
 """What the user must be allowed, and what is done."""
 

@@ -78,6 +78,12 @@ class Reporting(Tallying):
         self.see_release(card.version, at)
         return card.wish
 
+    def wish_of(self, worker: str) -> Wish | None:
+        """Return what somebody wants of a worker; one look into an index."""
+        rows = self.all_of(Worker).filter(name=worker).order_by()
+        found = rows.values_list("wish", flat=True).first()
+        return None if found is None else Wish(found)
+
     def leave(self, worker: str) -> None:
         """Forget a worker that has stopped in good order."""
         Worker.objects.using(self.alias).filter(name=worker).delete()

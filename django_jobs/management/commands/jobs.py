@@ -197,6 +197,8 @@ class Command(ScheduleCommands, EventCommands, RepairCommands, GroupCommands):
             queues,
             empty="No queues were seen yet.",
         )
+        if summary.more_queues:
+            self.stdout.write("There are more queues; these are the first by name.")
         self.stdout.write("")
         workers = [
             (item.name, ", ".join(item.queues) or "all", ago(item.beat_at, now), item.word)
@@ -204,6 +206,8 @@ class Command(ScheduleCommands, EventCommands, RepairCommands, GroupCommands):
         ]
         empty = "No workers. Start one: python manage.py runworker"
         write_table(self.stdout, ("WORKER", "QUEUES", "LAST SEEN", ""), workers, empty=empty)
+        if summary.more_workers:
+            self.stdout.write("There are more workers; these were heard of last.")
         if check and found.level is Level.BAD:
             raise CommandError(f"{found.headline}, the worst of them bad.")
 
