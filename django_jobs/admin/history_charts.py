@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -9,7 +10,7 @@ from django_jobs.admin.charts import Chart, Frame, Layer, about, count, nested, 
 from django_jobs.display import duration
 from django_jobs.models import Release
 from django_jobs.reports.history import Point
-from django_jobs.reports.recent import Stretch
+from django_jobs.reports.recent import Recent
 from django_jobs.tallies import Figures, quantile, total
 
 MEDIAN, HIGH = 0.5, 0.95
@@ -17,10 +18,7 @@ MEDIAN, HIGH = 0.5, 0.95
 
 def charts(points: Sequence[Point], releases: Sequence[Release]) -> tuple[Chart, ...]:
     """Return the charts of what was."""
-    frame = Frame(
-        [(point.begin, point.end) for point in points],
-        [(row.seen_at, _("version %(name)s") % {"name": row.version}) for row in releases],
-    )
+    frame = framed(points, releases)
     waits = _(
         "Half of the runs began within %(half)s, 95%% within %(high)s. The longest p95 is %(most)s, "
         "from %(when)s on."
@@ -37,9 +35,17 @@ def charts(points: Sequence[Point], releases: Sequence[Release]) -> tuple[Chart,
     )
 
 
-def recent_chart(stretches: Sequence[Stretch]) -> Chart:
+def framed(spans: Sequence[Any], releases: Sequence[Release]) -> Frame:
+    """Return the frame of what has a `begin` and an `end`, with a mark for each deploy."""
+    return Frame(
+        [(span.begin, span.end) for span in spans],
+        [(row.seen_at, _("version %(name)s") % {"name": row.version}) for row in releases],
+    )
+
+
+def recent_chart(recent: Recent) -> Chart:
     """Return the chart of the dashboard: what finished in the last four hours."""
-    frame = Frame([(stretch.begin, stretch.end) for stretch in stretches])
+    stretches, frame = recent.stretches, framed(recent.stretches, recent.releases)
     layers = (
         Layer(_("succeeded"), "ok", [stretch.succeeded for stretch in stretches]),
         Layer(_("failed"), "bad", [stretch.failed for stretch in stretches]),

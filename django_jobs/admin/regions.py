@@ -55,7 +55,7 @@ class Regions:
         return {
             "verdict": self._verdict(),
             "counts": list(self._counts()),
-            "chart": recent_chart(seen.recent.stretches),
+            "chart": recent_chart(seen.recent),
             "history": self._address("history"),
             "groups": [self._group(group) for group in seen.groups],
             "failed": str(seen.failed),

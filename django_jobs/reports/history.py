@@ -145,8 +145,13 @@ def speed(figures: Figures, minutes: float = LATELY) -> Speed:
 
 def releases(alias: str, since: datetime) -> tuple[Release, ...]:
     """Return the newest versions that were first seen since then, the oldest of them first."""
+    return tuple(reversed(released(alias, since)))
+
+
+def released(alias: str, since: datetime) -> "QuerySet[Release]":
+    """Return the rows of those versions, the newest first."""
     rows: QuerySet[Release] = QuerySet(Release, using=alias).filter(seen_at__gte=since)
-    return tuple(reversed(rows.order_by("-seen_at")[:MOST_RELEASES]))
+    return rows.order_by("-seen_at")[:MOST_RELEASES]
 
 
 def by_name(found: tuple[Part, ...]) -> Mapping[str, Figures]:
@@ -180,6 +185,12 @@ def as_minute(instant: datetime) -> int:
 def as_time(minute: int) -> datetime:
     """Return when a minute begins."""
     return datetime.fromtimestamp(minute * 60, UTC)
+
+
+def as_instant(text: str) -> datetime:
+    """Return an instant that the database wrote into JSON; SQLite keeps UTC, and does not say so."""
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def settled(now: datetime) -> int:

@@ -262,6 +262,15 @@ def test_the_dashboard_leads_there_and_shows_the_last_hours(admin_client):
     assert "All clear for 10 min 1 worker alive · 0 jobs running · 20 jobs/min · p95 0.62 s" in said
 
 
+def test_the_dashboard_marks_the_deploys_of_its_hours(admin_client):
+    QueueFactory()
+    TallyFactory(ago=7)
+    for version, minutes in (("1.2", 300), ("1.3", 96), ("1.4", 31)):
+        Release.objects.create(version=version, seen_at=NOON - timedelta(minutes=minutes))
+    assert titles(raw(admin_client), "recent")[1:] == ["10:24 version 1.3", "11:29 version 1.4"]
+    assert "¦ 10:24 version 1.3 · 11:29 version 1.4" in shown(admin_client)
+
+
 def test_the_dashboard_without_figures_draws_nothing(admin_client):
     QueueFactory()
     assert "Last 4 h, finished per 5 min History Nothing in this time." in shown(admin_client)
