@@ -1,6 +1,7 @@
 """The four charts of the history, each with a sentence that says what it shows."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from django_jobs.reports.recent import Recent
 from django_jobs.tallies import Figures, quantile, total
 
 MEDIAN, HIGH = 0.5, 0.95
+CALM = 0.1
 
 
 def charts(points: Sequence[Point], releases: Sequence[Release]) -> tuple[Chart, ...]:
@@ -56,6 +58,12 @@ def recent_chart(recent: Recent) -> Chart:
     return stacked("recent", _("Last 4 h, finished per 5 min"), text, frame, layers)
 
 
+def day_chart(points: Sequence[Point], releases: Sequence[Release]) -> Chart:
+    """Return the chart of a queue: what finished in the last 24 hours."""
+    chart = _throughput(points, framed(points, releases))
+    return replace(chart, title=_("Last 24 h, finished per 30 min"))
+
+
 def _throughput(points: Sequence[Point], frame: Frame) -> Chart:
     """Return the chart of what finished."""
     layers = (
@@ -88,13 +96,23 @@ def _told(points: Sequence[Point], frame: Frame) -> list[str]:
 
 
 def _rise(numbers: Sequence[tuple[datetime, int]]) -> tuple[int, int, datetime, datetime] | None:
-    """Return the way from the newest low before the peak up to it, if that is worth a word."""
+    """Return the way up to the peak from the newest calm before it, if that is worth a word.
+
+    Calm is what has at most a tenth of the peak; where it never was, the newest low is meant.
+    """
     peak = max(range(len(numbers)), key=lambda place: numbers[place][1])
+    calm = numbers[peak][1] * CALM
+    before = [place for place in range(peak) if numbers[place][1] <= calm]
+    low = before[-1] if before else _newest_low(numbers, peak)
+    (begin, least), (end, most) = numbers[low], numbers[peak]
+    return (least, most, begin, end) if most - least > 1 else None
+
+
+def _newest_low(numbers: Sequence[tuple[datetime, int]], peak: int) -> int:
     low = peak
     while low and numbers[low - 1][1] < numbers[low][1]:
         low -= 1
-    (begin, least), (end, most) = numbers[low], numbers[peak]
-    return (least, most, begin, end) if most - least > 1 else None
+    return low
 
 
 def _times(

@@ -18,11 +18,13 @@ from django.views.decorators.http import require_safe
 from django_jobs import clock
 from django_jobs.admin.base import RecordAdmin
 from django_jobs.admin.pressing import AT_ONCE, number_in
+from django_jobs.admin.queue_contents import Contents
 from django_jobs.admin.queue_regions import LIST, QueueRegions
 from django_jobs.admin.refreshing import QUEUES, shared
 from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings
 from django_jobs.models import Job, Queue
+from django_jobs.reports.queue_contents import contents
 from django_jobs.reports.queues import QueueReport, detail, report, waiting
 from django_jobs.reports.reading import within_limit
 
@@ -97,7 +99,11 @@ class QueueScreen(Screen):
         seen = detail(get_settings().DATABASE, clock.now(), row.name)
         if seen is None:
             raise Http404
-        values = {**QueueRegions(self, rights).one(seen), "parents": self._parents()}
+        values = {
+            **QueueRegions(self, rights).one(seen),
+            "contents": self._contents(row.name) if rights.may_view(Job) else None,
+            "parents": self._parents(),
+        }
         template = "admin/django_jobs/queue/one.html"
         return self.show(request, template, values, title=row.name)
 
@@ -125,6 +131,11 @@ class QueueScreen(Screen):
         }
         template = "admin/django_jobs/queue/cancel.html"
         return self.show(request, template, values, title=_("Cancel all waiting jobs"))
+
+    def _contents(self, queue: str) -> dict[str, Any]:
+        alias, now = get_settings().DATABASE, clock.now()
+        seen = within_limit(alias, lambda: contents(alias, now, queue))
+        return Contents(self, queue).as_values(seen)
 
     def _queue(self, key: int | None) -> Queue:
         row = Queue.objects.using(get_settings().DATABASE).filter(pk=key or 0).first()

@@ -111,15 +111,16 @@ def points(
     )
 
 
-def parts(alias: str, span: Range, now: datetime) -> tuple[Part, ...]:
-    """Return the figures of each job in each queue in `span`, those that ran longest first.
+def parts(alias: str, span: Range, now: datetime, queue: str = "") -> tuple[Part, ...]:
+    """Return the figures of each job in each queue, or in one, those that ran longest first.
 
     From four hours on it is whole hours that count.
     """
     grain = span.parts_grain
     begin = -(-span.begin(now) // grain) * grain
-    rows = _summed(each_job(within(alias, begin, grain)), "queue", "name")
-    ordered = rows.order_by("-run_sum_sum", "queue", "name")[:MOST_PARTS]
+    rows = each_job(within(alias, begin, grain))
+    sums = _summed(rows.filter(queue=queue) if queue else rows, "queue", "name")
+    ordered = sums.order_by("-run_sum_sum", "queue", "name")[:MOST_PARTS]
     return tuple(Part(row[0], row[1], Figures.from_row(row[2:])) for row in ordered)
 
 

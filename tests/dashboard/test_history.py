@@ -70,6 +70,18 @@ def test_the_page_says_in_words_what_it_draws(admin_client):
         assert sentence in said
 
 
+def test_a_rise_of_failures_begins_where_it_was_calm_however_it_wavers(admin_client):
+    for ago, failed in ((27, 8), (22, 10), (17, 9), (12, 30)):
+        TallyFactory(ago=ago, failed=failed)
+    assert "Failures rise from 0 to 30 in 20 min." in text(admin_client)
+
+
+def test_where_it_was_never_calm_a_rise_begins_at_the_newest_low(admin_client):
+    for ago in range(2, 242, 5):
+        TallyFactory(ago=ago, failed=30 if ago == 12 else 20 if ago == 17 else 15)
+    assert "Failures rise from 15 to 30 in 10 min." in text(admin_client)
+
+
 def test_each_bar_can_be_reached_and_says_what_it_is(admin_client):
     day()
     content = page(admin_client)
