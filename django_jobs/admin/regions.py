@@ -74,6 +74,9 @@ class Regions:
             },
             "now": seen.now,
             "is_new": seen.is_new,
+            "try_it": self._button("test-job", _("Run a test job"))
+            if rights.may_enqueue()
+            else None,
             "slow": dict.fromkeys(seen.slow, True),
         }
 
