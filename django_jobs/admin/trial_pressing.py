@@ -7,7 +7,7 @@ from django_jobs.models import Job
 from django_jobs.trial import enqueue_test_job
 
 
-def test_job(_given: Given, _by: str) -> Pressed:
+def run_test_job(_given: Given, _by: str) -> Pressed:
     """Enqueue the test job, unless one is on its way."""
     job = enqueue_test_job()
     said = {"job": job.id}
@@ -17,4 +17,4 @@ def test_job(_given: Given, _by: str) -> Pressed:
     return Pressed(text % said, _("test job enqueued"), f"#{job.id}", job.id)
 
 
-VERBS: dict[str, Verb] = {"test-job": (Job, test_job)}
+VERBS: dict[str, Verb] = {"test-job": (Job, run_test_job)}
