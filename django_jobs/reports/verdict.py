@@ -253,15 +253,34 @@ def paused_queue(seen: Overview) -> Iterator[Problem]:
 
 def no_cleaning(seen: Overview) -> Iterator[Problem]:
     """Yield that workers live, and what should be deleted is not."""
-    if seen.alive and seen.kept.number:
-        days = f"{get_settings().RETENTION_FAILED:g}"
+    settings = get_settings()
+    if seen.alive and (seen.kept.number or seen.stale.number):
+        number, days = seen.kept, settings.RETENTION_FAILED
         text = _(
             "%(number)s failed jobs are older than RETENTION_FAILED (%(days)s days) by more than "
             "a day: nobody cleans up."
         )
-        facts = {"number": seen.kept, "days": days}
+        if not number.number:
+            number, days = seen.stale, settings.RETENTION_SUCCESSFUL
+            text = _(
+                "%(number)s of the oldest jobs are successful, and older than "
+                "RETENTION_SUCCESSFUL (%(days)s days) by more than two days: nobody cleans up."
+            )
+        facts = {"number": number, "days": f"{days:g}"}
         advice = _("The workers' logs say why.")
         yield Problem("no-cleaning", Level.WARNING, text % facts, advice)
+
+
+def many_jobs(seen: Overview) -> Iterator[Problem]:
+    """Yield that there are more jobs on record than the project wants to have."""
+    most = get_settings().WARN_JOBS
+    if most and seen.rows is not None and seen.rows > most:
+        text = _("About %(number)s jobs are on record, more than WARN_JOBS (%(most)s).") % {
+            "number": grouped(seen.rows),
+            "most": grouped(most),
+        }
+        advice = _("RETENTION_SUCCESSFUL and RETENTION_FAILED say how long they are kept.")
+        yield Problem("many-jobs", Level.WARNING, text, advice)
 
 
 def given_up_event(seen: Overview) -> Iterator[Problem]:
@@ -307,6 +326,7 @@ RULES: tuple[Callable[[Overview], Iterator[Problem]], ...] = (
     overdue_run,
     given_up_event,
     no_cleaning,
+    many_jobs,
     too_slow,
 )
 
