@@ -15,6 +15,7 @@ from django.db.models import (
     JSONField,
     QuerySet,
     Subquery,
+    Value,
     When,
 )
 from django.db.models.lookups import GreaterThanOrEqual
@@ -111,22 +112,23 @@ class EstimatedRows(Func):
     Nothing is counted, and no row is read.
     """
 
-    template = "(SELECT NULL)"
+    template = (
+        "(SELECT nullif(reltuples, -1)::bigint FROM pg_class "
+        "WHERE oid = to_regclass(%(expressions)s))"
+    )
+    """PostgreSQL's catalogue; a table that was never analyzed has -1 there."""
 
-    def __init__(self, model: Any) -> None:
-        super().__init__(output_field=IntegerField())
-        self._table = model._meta.db_table
+    def __init__(self, table: str) -> None:
+        super().__init__(Value(table), output_field=IntegerField())
 
-    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
-        """Ask the catalogue; a table that was never analyzed has -1 there."""
-        known = "nullif(reltuples, -1)::bigint"
-        found = f"(SELECT {known} FROM pg_class WHERE oid = to_regclass('{self._table}'))"
-        return self.as_sql(compiler, connection, template=found)
+    def as_sqlite(self, *_context: Any, **_more: Any) -> Any:
+        """Say that nothing is known: SQLite has no such figure."""
+        return "(SELECT NULL)", ()
 
 
 def estimate_beside(model: Any) -> Any:
     """Return how many rows a table has, about; may stand in an `aggregate()` about other rows."""
-    return Count("id") * 0 + EstimatedRows(model)
+    return Count("id") * 0 + EstimatedRows(model._meta.db_table)
 
 
 def groups_beside(rows: "QuerySet[Any, Any]", keys: Sequence[str], at: str = "") -> Any:
