@@ -47,6 +47,7 @@ MOST_OLDEST = 1_000
 """Among so many of the oldest jobs those are counted that should have been deleted."""
 
 MOST_QUEUES = 200
+MOST_PAUSED = 1_000
 MOST_CLAIMS = 1_000
 MOST_GROUPS = 10
 MOST_HELD = 1_000
@@ -148,6 +149,7 @@ class Overview:
     workers: tuple[WorkerSummary, ...]
     silent: tuple[SilentWorker, ...]
     schedules: tuple[Schedule, ...]
+    paused_schedules: Amount
     overdue: tuple[Overdue, ...]
     recent: Recent
     slow: frozenset[str] = frozenset()
@@ -220,6 +222,7 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
         kept=beside(old.values("finished_at")[:most]),
         stale=stale,
         rows=estimate_beside(Job),
+        paused_schedules=beside(_paused(alias).values("id")[: MOST_PAUSED + 1]),
         given_up=beside(_given_up(alias, now), "given_up"),
         **recent.columns(alias, now),
     )
@@ -234,6 +237,7 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
         "kept": amount(found["kept"], summary.CAP),
         "stale": Amount(found["stale"], found["stale"] == MOST_OLDEST),
         "rows": found["rows"],
+        "paused_schedules": amount(found["paused_schedules"], MOST_PAUSED),
         "given_up": found["given_up"],
         "due_since": due,
         "recent": recent.read(found, now),
@@ -241,7 +245,7 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
 
 
 def _no_counts(now: datetime) -> dict[str, Any]:
-    names = ("ready", "scheduled", "retrying", "waiting", "kept", "stale")
+    names = ("ready", "scheduled", "retrying", "waiting", "kept", "stale", "paused_schedules")
     nothing = {"rows": None, "given_up": 0, "due_since": None, "recent": recent.read({}, now)}
     return dict.fromkeys(names, Amount(0)) | nothing
 
@@ -357,6 +361,12 @@ def queue_states(
 def _schedules(alias: str) -> tuple[Schedule, ...]:
     due = Schedule.objects.using(alias).filter(next_run_at__isnull=False)
     return tuple(due.order_by("next_run_at")[:NEXT])
+
+
+def _paused(alias: str) -> "QuerySet[Schedule]":
+    """Return the schedules that somebody has paused."""
+    rows = Schedule.objects.using(alias).order_by()
+    return rows.filter(paused_at__isnull=False, disabled_at__isnull=True)
 
 
 def amount(number: int, cap: int) -> Amount:

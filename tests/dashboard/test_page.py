@@ -89,6 +89,42 @@ def test_queues_workers_and_schedules_are_on_the_page(admin_client):
         assert said in text
 
 
+def test_the_numbers_say_how_many_of_the_workers_live(staff):
+    WorkerFactory()
+    WorkerFactory(beat_at=NOON - timedelta(minutes=14))
+    QueueFactory()
+    client = staff("view_job", "view_worker")
+    assert '<a href="/admin/jobs/worker/"><strong>1/2</strong> workers alive</a>' in raw(client)
+
+
+def test_who_may_not_see_workers_is_not_told_how_many_live(staff):
+    WorkerFactory()
+    QueueFactory()
+    assert "workers alive" not in raw(staff("view_job"))
+
+
+@pytest.mark.parametrize("may_view", [True, False])
+def test_the_problem_of_a_queue_leads_to_the_queue_or_to_its_jobs(staff, may_view):
+    queue = QueueFactory(name="mail")
+    WorkerFactory()
+    JobFactory(queue="mail", run_at=NOON - timedelta(minutes=6))
+    client = staff("view_job", *(["view_queue"] if may_view else []))
+    verdict = raw(client).partition('id="jobs-verdict"')[2].partition("</section>")[0]
+    assert "Jobs wait too long in the queue “mail”" in verdict
+    page = f"/admin/jobs/queue/{queue.pk}/change/"
+    assert (page in verdict) is may_view
+    assert ("/admin/jobs/job/?state__exact=READY&amp;queue=mail" in verdict) is not may_view
+
+
+def test_paused_schedules_are_counted_and_lead_to_them(admin_client):
+    QueueFactory()
+    assert "paused" not in shown(admin_client)
+    ScheduleFactory.create_batch(2, paused=True)
+    ScheduleFactory(paused=True, disabled=True)
+    assert "Nothing is planned. ‖ 2 schedules are paused" in shown(admin_client)
+    assert 'href="/admin/jobs/schedule/?state=paused"' in raw(admin_client)
+
+
 def test_a_project_without_jobs_is_told_how_to_begin(admin_client):
     text = shown(admin_client)
     assert "Your first job" in text
