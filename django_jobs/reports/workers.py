@@ -92,7 +92,7 @@ def report(alias: str, now: datetime) -> WorkerReport:
 
 def _rows(alias: str) -> tuple[list[Worker], bool]:
     """Return who was heard of last, then who has gone last; and whether there are others."""
-    everyone = QuerySet(Worker, using=alias)
+    everyone: QuerySet[Worker] = QuerySet(Worker, using=alias)
     ordered = everyone.order_by(F("left_at").desc(nulls_first=True), "-beat_at")
     found = list(ordered[: MOST_WORKERS + MOST_GONE + 1])
     present = [row for row in found if row.left_at is None]
