@@ -229,7 +229,9 @@ class Regions:
         return {
             "name": row.name,
             "url": self._change("queue", row.pk),
-            "jobs_url": self._list("job", state__exact=State.READY, queue=row.name),
+            "jobs_url": self._list("job", state__exact=State.READY, queue=row.name)
+            if queue.waiting.number
+            else "",
             "waiting": str(queue.waiting),
             "oldest": duration(round((now - queue.oldest).total_seconds()))
             if queue.oldest
