@@ -154,6 +154,8 @@ class Regions:
         """Return the address of the page on which a problem is seen."""
         if problem.rule == "late-schedule" and self._rights.may_view(Schedule):
             return self._list("schedule", state=portrait.OVERDUE)
+        if problem.schedule_id and self._rights.may_view(Schedule):
+            return self._change("schedule", problem.schedule_id)
         if problem.queue:
             return self._queue_page(problem.queue)
         if problem.fix is not None and problem.fix.job_ids:

@@ -18,7 +18,7 @@ from django_jobs.engines.bounded import BoundedCount, BoundedMin, beside, estima
 from django_jobs.models import Claim, Event, Job, Queue, Schedule
 from django_jobs.models.conditions import in_due_index
 from django_jobs.operations import is_paused
-from django_jobs.reports import recent, summary
+from django_jobs.reports import missed, recent, summary
 from django_jobs.reports.error_groups import (
     ErrorGroup,
     Failure,
@@ -29,6 +29,7 @@ from django_jobs.reports.error_groups import (
     newest_failures,
     with_muting,
 )
+from django_jobs.reports.missed import MissedTime
 from django_jobs.reports.reading import Reading
 from django_jobs.reports.recent import Recent
 from django_jobs.reports.summary import WorkerSummary, with_error
@@ -126,7 +127,8 @@ class Overview:
     that is due has not been made ready. `kept`: failed jobs that should have been deleted a day
     ago; `stale`: those of the 1,000 oldest jobs that are successful and should have been two days
     ago. `rows`: about how many jobs are on record, where the database knows. `given_up`: how many of the newest events could not
-    be handed out, within a day. `schedules`: the next ones, late ones first. `overdue`: runs that
+    be handed out, within a day. `schedules`: the next ones, late ones first. `missed`: what
+    of schedules was missed last. `overdue`: runs that
     go on after their time limit, a minute of grace included. `slow`: the parts that took too long
     to read, and are empty here whatever there is.
     """
@@ -150,6 +152,7 @@ class Overview:
     silent: tuple[SilentWorker, ...]
     schedules: tuple[Schedule, ...]
     paused_schedules: Amount
+    missed: tuple[MissedTime, ...]
     overdue: tuple[Overdue, ...]
     recent: Recent
     slow: frozenset[str] = frozenset()
@@ -222,6 +225,7 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
         kept=beside(old.values("finished_at")[:most]),
         stale=stale,
         rows=estimate_beside(Job),
+        missed=missed.column(alias, now),
         paused_schedules=beside(_paused(alias).values("id")[: MOST_PAUSED + 1]),
         given_up=beside(_given_up(alias, now), "given_up"),
         **recent.columns(alias, now),
@@ -237,6 +241,7 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
         "kept": amount(found["kept"], summary.CAP),
         "stale": Amount(found["stale"], found["stale"] == MOST_OLDEST),
         "rows": found["rows"],
+        "missed": missed.read(found["missed"]),
         "paused_schedules": amount(found["paused_schedules"], MOST_PAUSED),
         "given_up": found["given_up"],
         "due_since": due,
@@ -246,7 +251,13 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
 
 def _no_counts(now: datetime) -> dict[str, Any]:
     names = ("ready", "scheduled", "retrying", "waiting", "kept", "stale", "paused_schedules")
-    nothing = {"rows": None, "given_up": 0, "due_since": None, "recent": recent.read({}, now)}
+    nothing = {
+        "rows": None,
+        "missed": (),
+        "given_up": 0,
+        "due_since": None,
+        "recent": recent.read({}, now),
+    }
     return dict.fromkeys(names, Amount(0)) | nothing
 
 

@@ -74,7 +74,7 @@ class Fix:
 class Problem:
     """What is wrong, since when and how much; `advice`: what to type where no press mends it.
 
-    `queue`: the queue that it is about, if it is about one.
+    `queue`: the queue that it is about, if it is about one; `schedule_id`: the same of a schedule.
     """
 
     rule: str
@@ -83,6 +83,7 @@ class Problem:
     advice: str = ""
     fix: Fix | None = None
     queue: str = ""
+    schedule_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,18 @@ def late_schedule(seen: Overview) -> Iterator[Problem]:
     }
     advice = "" if first.doubted_at is None else _("No worker was able to; their logs say why.")
     yield Problem("late-schedule", Level.BAD, text[:1].upper() + text[1:], advice)
+
+
+def missed_schedule(seen: Overview) -> Iterator[Problem]:
+    """Yield the schedules that did not run when they should have, and have not since."""
+    if not get_settings().SCHEDULES_ENABLED:
+        return
+    for missed in seen.missed[:NAMED]:
+        text = _(
+            "“%(name)s” was missed: it was due %(ago)s, no worker was there in time, and it has "
+            "not run since."
+        ) % {"name": missed.name, "ago": ago(missed.at, seen.now)}
+        yield Problem("missed-schedule", Level.WARNING, text, schedule_id=missed.schedule_id)
 
 
 def silent_worker(seen: Overview) -> Iterator[Problem]:
@@ -324,6 +337,7 @@ RULES: tuple[Callable[[Overview], Iterator[Problem]], ...] = (
     slow_queue,
     paused_queue,
     overdue_run,
+    missed_schedule,
     given_up_event,
     no_cleaning,
     many_jobs,
