@@ -100,6 +100,7 @@ def help_lines() -> list[tuple[str, str]]:
         ("error:timeout", _("jobs whose newest error has the text in its class or first line")),
         ("fp:1f3a…", _("failed jobs of one kind: the fingerprint of their error")),
         ("about:shop.order:17", _("jobs about that row")),
+        ("by:ana", _("jobs enqueued by that user or operator, in such a view or request")),
         ("worker:web-1", _("jobs that run, or ran last, on such a worker")),
         ("args.order:991", _("jobs with that argument; args.order.id:7 looks inside of it")),
         ("since:2h until:30m", _("jobs to which something has happened since, or before")),

@@ -142,7 +142,7 @@ def rows_beside(rows: "QuerySet[Any, Any]", columns: Sequence[str]) -> Any:
 
 
 def _aggregated(found: Subquery) -> Any:
-    always = GreaterThanOrEqual(Count("id"), 0)
+    always = GreaterThanOrEqual(Count(Value(1)), 0)
     return Case(When(always, then=found), output_field=JSONField())
 
 
@@ -152,4 +152,4 @@ def beside(rows: "QuerySet[Any, Any]", column: str = "*") -> Any:
     An aggregate without rows is still one row, unlike an annotation, so nothing is lost when
     there are none; Django only wants to see that each of its expressions aggregates something.
     """
-    return Count("id") * 0 + BoundedCount(rows, column)
+    return Count(Value(1)) * 0 + BoundedCount(rows, column)

@@ -217,9 +217,9 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
     stale = beside(_stale(alias, now), "stale")
     scheduled = Q(state=State.SCHEDULED)
     found = later.aggregate(
-        seen=Count("id"),
-        waiting=Count("id", filter=Q(state=State.WAITING)),
-        scheduled=Count("id", filter=scheduled & Q(attempt=0, waiting_for=None)),
+        seen=Count("state"),
+        waiting=Count("state", filter=Q(state=State.WAITING)),
+        scheduled=Count("state", filter=scheduled & Q(attempt=0, waiting_for=None)),
         next=Min("run_at"),
         ready=beside(jobs.filter(state=State.READY).values("queue")[:most]),
         kept=beside(old.values("finished_at")[:most]),

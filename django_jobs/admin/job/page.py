@@ -99,7 +99,8 @@ class JobPage(Screen):
             raise PermissionDenied
         if job is not None:
             self._check(request, job)
-        return self._tell(request, job_id, str(job or f"#{job_id}"), do(job_id, request.POST))
+        told = do(job_id, request.POST, request.user.get_username())
+        return self._tell(request, job_id, str(job or f"#{job_id}"), told)
 
     @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def edit(self, request: HttpRequest, job_id: int) -> HttpResponse:

@@ -21,8 +21,10 @@ from django_jobs.admin.rights import Rights
 from django_jobs.calls import CHANGEABLE
 from django_jobs.display import ago, grouped
 from django_jobs.models import Batch, Event, Schedule
+from django_jobs.origins import spoken
 from django_jobs.reports.closeup import Closeup
 from django_jobs.reports.explaining import reasons
+from django_jobs.searching.terms import Term
 from django_jobs.states import FINAL, State
 
 
@@ -116,21 +118,28 @@ class JobRegions:
             url = self._list(q=f"about:{job.about}")
             yield {"label": _("about"), "text": job.about, "url": url}
         if origin := self._origin():
-            yield {"label": _("enqueued by"), "text": origin}
+            same = self._job.enqueued_by
+            url = self._list(q=str(Term("by", same))) if same else ""
+            yield {"label": _("enqueued by"), "text": origin, "url": url}
         if job.unique_key:
             yield {"label": _("unique key"), "text": job.unique_key}
         if job.version:
             yield {"label": _("version"), "text": job.version}
 
     def _origin(self) -> str:
-        """Return in words what enqueued the job, as far as its row says."""
+        """Return in words who and what enqueued the job, as far as its row says."""
+        who = spoken(self._job.enqueued_by) if self._job.enqueued_by else ""
+        return ", ".join(part for part in (who, self._occasion(who)) if part)
+
+    def _occasion(self, who: str) -> str:
         job = self._job
         if job.schedule_id:
             return _("schedule %(name)s") % {"name": job.schedule_name or f"#{job.schedule_id}"}
         if self._event_id():
             return _("an event")
         if job.copy_of:
-            return _("somebody here, as a copy of #%(id)d") % {"id": job.copy_of}
+            text = _("as a copy of #%(id)d") if who else _("somebody here, as a copy of #%(id)d")
+            return text % {"id": job.copy_of}
         return _("job #%(id)d") % {"id": job.invoked_by} if job.invoked_by else ""
 
     def _why(self) -> list[Values]:

@@ -23,6 +23,7 @@ from django_jobs.management.schedules import ScheduleCommands
 from django_jobs.management.tables import write_facts, write_table
 from django_jobs.models import Batch, BatchJob, Job, JobLog, JobProgress, JobRun, JobStep
 from django_jobs.operations import OperationResult
+from django_jobs.origins import spoken
 from django_jobs.reports.explaining import reasons
 from django_jobs.reports.summary import its_children, summarise, with_error
 from django_jobs.reports.verdict import Fix, Level, Operation, verdict
@@ -297,8 +298,8 @@ def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
             yield title, f"{at:%Y-%m-%d %H:%M:%S %Z} ({ago(at, now)})"
     if job.lost_count:
         yield "lost", f"{job.lost_count} of at most {job.max_lost} workers died under it"
-    if job.unique_key:
-        yield "key", job.unique_key
+    texts = {"origin": spoken(job.enqueued_by or ""), "key": job.unique_key}
+    yield from ((title, text) for title, text in texts.items() if text)
 
 
 def _waits_for(job: Job) -> str:
