@@ -128,7 +128,7 @@ class EstimatedRows(Func):
 
 def estimate_beside(model: Any) -> Any:
     """Return how many rows a table has, about; may stand in an `aggregate()` about other rows."""
-    return Count("id") * 0 + EstimatedRows(model._meta.db_table)
+    return Count(Value(1)) * 0 + EstimatedRows(model._meta.db_table)
 
 
 def groups_beside(rows: "QuerySet[Any, Any]", keys: Sequence[str], at: str = "") -> Any:
