@@ -18,11 +18,13 @@ from django.views.decorators.http import require_safe
 from django_jobs import clock
 from django_jobs.admin.base import RecordAdmin
 from django_jobs.admin.pressing import AT_ONCE, number_in
+from django_jobs.admin.queue_contents import Contents
 from django_jobs.admin.queue_regions import LIST, QueueRegions
 from django_jobs.admin.refreshing import QUEUES, shared
 from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings
 from django_jobs.models import Job, Queue
+from django_jobs.reports.queue_contents import contents
 from django_jobs.reports.queues import QueueReport, detail, report, waiting
 from django_jobs.reports.reading import Reading, within_limit
 
@@ -103,6 +105,8 @@ class QueueScreen(Screen):
             raise Http404
         found = QueueRegions(self, rights).one(seen) if seen else {"slow": True}
         values = {**found, "parents": self._parents()}
+        if row and seen and rights.may_view(Job):
+            values["contents"] = self._contents(row.name)
         template, title = "admin/django_jobs/queue/one.html", row.name if row else f"#{key}"
         return self.show(request, template, values, title=title)
 
@@ -135,6 +139,11 @@ class QueueScreen(Screen):
         values["parents"] = [*self._parents(), (row.name if row else f"#{key}", page)]
         template = "admin/django_jobs/queue/cancel.html"
         return self.show(request, template, values, title=_("Cancel all waiting jobs"))
+
+    def _contents(self, queue: str) -> dict[str, Any]:
+        alias, now = get_settings().DATABASE, clock.now()
+        seen = within_limit(alias, lambda: contents(alias, now, queue))
+        return Contents(self, queue).as_values(seen)
 
     def _queue(self, key: int | None) -> Queue:
         row = Queue.objects.using(get_settings().DATABASE).filter(pk=key or 0).first()
