@@ -8,6 +8,7 @@ from django_jobs import clock
 from django_jobs.bulk import is_waiting, work
 from django_jobs.bulk.working import Worked
 from django_jobs.engines.base import Engine
+from django_jobs.searching.terms import split
 from django_jobs.services.base import Service
 
 logger = logging.getLogger("django_jobs")
@@ -72,9 +73,8 @@ class BulkWorker(Service):
 def _report(worked: Worked) -> None:
     row, page = worked.row, worked.page
     if row.started_at is None:
-        logger.info(
-            "Bulk operation %s, asked for by %s, begins: %s", row, row.created_by, row.search
-        )
+        search = split(row.search).hiding_payload()
+        logger.info("Bulk operation %s, asked for by %s, begins: %s", row, row.created_by, search)
     if page.is_last:
         done = row.done + page.done + row.asked + page.asked
         refused = row.refused + sum(count for count, _ in page.refused.values())
