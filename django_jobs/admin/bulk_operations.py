@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_jobs import bulk, clock
 from django_jobs.admin.base import RecordAdmin
 from django_jobs.admin.bulk import DONE, OPERATION, TITLES, may_do
+from django_jobs.admin.job_search import number
 from django_jobs.admin.rights import Rights, may_see_payload
 from django_jobs.admin.screens import LABEL, STOP, Screen
 from django_jobs.conf import get_settings
@@ -141,10 +142,10 @@ class BulkOperationAdmin(RecordAdmin):
     ) -> HttpResponse:
         """Show how far it is."""
         del form_url, extra_context
-        text = unquote(object_id)
-        if not text.isdecimal():
+        row_id = number(unquote(object_id))
+        if row_id is None:
             raise Http404
-        return OperationScreen(self.admin_site).page(request, int(text))
+        return OperationScreen(self.admin_site).page(request, row_id)
 
     @admin.display(description=gettext_lazy("operation"))
     def title(self, row: BulkOperation) -> str:

@@ -40,7 +40,7 @@ from django_jobs.operations import OperationResult
 from django_jobs.reports.reading import within_limit
 from django_jobs.reports.summary import with_error
 from django_jobs.searching.surveying import Page, Survey
-from django_jobs.searching.terms import split
+from django_jobs.searching.terms import LONGEST, split
 from django_jobs.states import FINAL, State
 
 MOST_AT_ONCE = 1_000
@@ -264,6 +264,10 @@ class JobListAdmin(RecordAdmin):
         if not ids:
             return None
         search = JobSearch.reading(request, split(f"id:{','.join(map(str, ids))}"))
+        if search.criteria.problems:
+            # Without its terms the address would mean all jobs that there are.
+            self._refuse(request, LONGEST // len(f"{ids[-1]},") - 1)
+            return None
         address = JobNews(self.admin_site).address("admin:django_jobs_job_bulk")
         return HttpResponseRedirect(f"{address}{search.query()}&verb=delete")
 
@@ -271,9 +275,12 @@ class JobListAdmin(RecordAdmin):
         ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
         if len(ids) <= MOST_AT_ONCE:
             return ids
-        text = _("At most %(most)s jobs at once; nothing was changed. Narrow the list.")
-        self.message_user(request, text % {"most": grouped(MOST_AT_ONCE)}, messages.ERROR)
+        self._refuse(request, MOST_AT_ONCE)
         return []
+
+    def _refuse(self, request: HttpRequest, most: int) -> None:
+        text = _("At most %(most)s jobs at once; nothing was changed. Narrow the list.")
+        self.message_user(request, text % {"most": grouped(most)}, messages.ERROR)
 
     def _tell(self, request: HttpRequest, result: OperationResult, done: str) -> None:
         changed = result.done | result.asked

@@ -18,6 +18,7 @@ from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.models import Claim, Job, Queue
 from django_jobs.operations import OperationResult
+from django_jobs.serializers import is_storable
 from django_jobs.states import State
 
 AT_ONCE = bulk.AT_ONCE
@@ -208,4 +209,5 @@ def instant_in(text: str) -> datetime | None:
         found = parse_datetime(text)
     except ValueError:
         return None
-    return found if found is not None and found.tzinfo is not None else None
+    fits = found is not None and found.tzinfo is not None and is_storable(found)
+    return found if fits else None

@@ -30,6 +30,7 @@ from django_jobs.exceptions import JobError
 from django_jobs.models import Schedule
 from django_jobs.schedules import history, portrait
 from django_jobs.schedules.operating import MOST_AT_ONCE
+from django_jobs.serializers import clean_text
 
 SHOWN = 5
 """So many different messages are shown at once."""
@@ -45,7 +46,7 @@ class Told:
 
 def pause(row: Schedule, given: Mapping[str, str], by: str) -> Told:
     """Pause it; the second one hears who was first."""
-    reason = given.get("reason", "")
+    reason = clean_text(given.get("reason", ""))
     if schedules.pause(row.name, by=by, reason=reason):
         return Told(
             _("paused; its jobs go on"),

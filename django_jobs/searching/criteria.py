@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django_jobs.masking import SECRET_NAME
 from django_jobs.registry import nearest
 from django_jobs.searching.terms import Term, Terms
+from django_jobs.serializers import is_storable
 from django_jobs.states import State
 
 if TYPE_CHECKING:
@@ -247,15 +248,13 @@ def _readings(term: Term) -> tuple[Any, ...]:
 def _instant(text: str, now: datetime) -> datetime | None:
     try:
         if span := SPAN.fullmatch(text.lower()):
-            return now - timedelta(seconds=int(span[1]) * SECONDS[span[2]])
-        found = parse_datetime(text)
+            found = now - timedelta(seconds=int(span[1]) * SECONDS[span[2]])
+        else:
+            found = parse_datetime(text)
         if found is None and (day := parse_date(text)):
             found = datetime.combine(day, time())
     except (ValueError, OverflowError):  # well formed, but there is no such day
         return None
-    if found is None:
+    if found is None or not is_storable(found):
         return None
-    try:
-        return make_aware(found) if is_naive(found) else found
-    except (ValueError, OverflowError):
-        return None
+    return make_aware(found) if is_naive(found) else found

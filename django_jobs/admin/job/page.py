@@ -27,6 +27,7 @@ from django_jobs.calls import CHANGEABLE
 from django_jobs.conf import get_settings
 from django_jobs.display import json_text
 from django_jobs.models import Job, JobRun
+from django_jobs.operations import NOT_FOUND
 from django_jobs.reports import closeup
 
 FAST = 2.0
@@ -57,7 +58,7 @@ class JobPage(Screen):
     def page(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
         """Show a job; `None` where there is none, which Django's own view then says."""
         job_id = _number(object_id)
-        if job_id is None or request.method not in {"GET", "HEAD"}:
+        if job_id is None:
             return None
         seen = closeup.read(self._jobs(request), job_id, payload=may_see_payload(request))
         if seen is None:
@@ -97,9 +98,11 @@ class JobPage(Screen):
         may = self._may(request)
         if not (may.operate if needed == OPERATE else may.enqueue):
             raise PermissionDenied
-        if job is not None:
-            self._check(request, job)
-        return self._tell(request, job_id, str(job or f"#{job_id}"), do(job_id, request.POST))
+        if job is None:  # or the project's page hides it
+            told = Told(_("No change: %(problem)s") % {"problem": NOT_FOUND})
+            return self._tell(request, job_id, f"#{job_id}", told)
+        self._check(request, job)
+        return self._tell(request, job_id, str(job), do(job_id, request.POST))
 
     @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def edit(self, request: HttpRequest, job_id: int) -> HttpResponse:
