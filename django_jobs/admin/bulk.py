@@ -131,8 +131,8 @@ class BulkScreen(Screen):
                 messages.warning(request, _("No change: this was started already."))
             return HttpResponseRedirect(page)
         result = bulk.carry_out(wanted)
-        if result.done or result.asked:
-            record(request, wanted, count=len(result.done) + len(result.asked))
+        if changed := result.done | (result.asked - result.again):
+            record(request, wanted, count=len(changed))
             forget_shared()
         for level, text in told(result, str(DONE[wanted.verb])):
             messages.add_message(request, level, text)

@@ -283,7 +283,7 @@ class JobListAdmin(RecordAdmin):
         self.message_user(request, text % {"most": grouped(most)}, messages.ERROR)
 
     def _tell(self, request: HttpRequest, result: OperationResult, done: str) -> None:
-        changed = result.done | result.asked
+        changed = result.done | (result.asked - result.again)
         jobs = Job.objects.using(get_settings().DATABASE).filter(pk__in=changed)
         if changed:
             self.record(request, jobs, _("%(done)s through the admin") % {"done": done})

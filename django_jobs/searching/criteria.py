@@ -246,6 +246,7 @@ def _readings(term: Term) -> tuple[Any, ...]:
 
 
 def _instant(text: str, now: datetime) -> datetime | None:
+    found: datetime | None
     try:
         if span := SPAN.fullmatch(text.lower()):
             found = now - timedelta(seconds=int(span[1]) * SECONDS[span[2]])
