@@ -171,7 +171,9 @@ class BulkOperationAdmin(RecordAdmin):
 def state_word(row: BulkOperation) -> str:
     """Return where an operation stands, in a word."""
     if row.finished_at:
-        return _("stopped") if row.stopped_by else _("done")
+        if row.is_cut_short:
+            return _("stopped") if row.stopped_by else _("given up")
+        return _("done")
     return _("at work") if row.started_at else _("waits for a worker")
 
 
@@ -183,14 +185,14 @@ def shown_search(row: BulkOperation, request: HttpRequest) -> str:
 
 def _expected(row: BulkOperation, *, counted: bool) -> str:
     """Return how many there are to deal with; uncounted ones are known in the end."""
-    if row.finished_at and not (counted or row.stopped_by):
+    if row.finished_at and not (counted or row.is_cut_short):
         return grouped(row.handled)
     return grouped(row.expected) if counted else f"{grouped(CAP)}+"
 
 
 def _share(row: BulkOperation, *, counted: bool) -> int:
     """Return how many percent are dealt with: of the jobs, or of the numbers looked at."""
-    if row.finished_at and not row.stopped_by:
+    if row.finished_at and not row.is_cut_short:
         return 100
     part, whole = (row.handled, row.expected) if counted else _looked_at(row)
     return min(99, part * 100 // max(whole, 1))

@@ -6,7 +6,7 @@ What a term cannot mean becomes a problem in words; a search with a problem find
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -101,6 +101,20 @@ def read(terms: Terms, now: datetime) -> Criteria:
     for term in terms.terms:
         reader.read(term)
     return reader.criteria(terms.problems)
+
+
+def pinned(terms: Terms, now: datetime) -> Terms:
+    """Return `terms` with the days and times in them written so that they mean one instant anywhere.
+
+    Whoever reads them later may be in another time zone than the one who has typed them.
+    """
+
+    def with_zone(term: Term) -> Term:
+        is_time = term.name.lower() in {"since", "until"} and not SPAN.fullmatch(term.value.lower())
+        instant = _instant(term.value, now) if is_time else None
+        return term if instant is None else replace(term, value=instant.isoformat())
+
+    return replace(terms, terms=tuple(with_zone(term) for term in terms.terms))
 
 
 class _Reader:
