@@ -68,6 +68,10 @@ class BulkScreen(Screen):
             raise PermissionDenied
         return self._do(request, verb) if request.method == "POST" else self._ask(request, verb)
 
+    def back(self, request: HttpRequest) -> str:
+        """Return the list from which somebody came who confirms."""
+        return f"{self.address(LIST)}?{urlencode({'q': request.POST.get('from', '')})}"
+
     def _ask(self, request: HttpRequest, verb: str) -> HttpResponse:
         search = JobSearch.of(request)
         back = self.address(LIST) + search.query()
@@ -104,7 +108,7 @@ class BulkScreen(Screen):
 
     def _do(self, request: HttpRequest, verb: str) -> HttpResponse:
         given: Any = request.POST
-        back = f"{self.address(LIST)}?{urlencode({'q': given.get('from', '')})}"
+        back = self.back(request)
         wanted = _wanted(given, verb, request.user.get_username())
         if wanted is None:
             text = _("Nothing was done: the request was incomplete. Load the page anew.")

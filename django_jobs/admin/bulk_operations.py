@@ -22,6 +22,7 @@ from django_jobs import bulk, clock
 from django_jobs.admin.base import RecordAdmin
 from django_jobs.admin.bulk import DONE, OPERATION, TITLES, may_do
 from django_jobs.admin.job_search import number
+from django_jobs.admin.returning import posted
 from django_jobs.admin.rights import Rights, may_see_payload
 from django_jobs.admin.screens import LABEL, STOP, Screen
 from django_jobs.conf import get_settings
@@ -129,11 +130,13 @@ class BulkOperationAdmin(RecordAdmin):
 
     def get_urls(self) -> list[Any]:
         """Return the addresses, with those of one operation."""
-        screen, wrap = OperationScreen(self.admin_site), self.admin_site.admin_view
-        name = f"{LABEL}_bulkoperation"
+        screen, name = OperationScreen(self.admin_site), f"{LABEL}_bulkoperation"
+        stop = posted(
+            self.admin_site, screen.stop, lambda _request, row_id: screen.address(OPERATION, row_id)
+        )
         return [
             path("<int:row_id>/live/", screen.live, name=f"{name}_live"),
-            path("<int:row_id>/stop/", wrap(screen.stop), name=f"{name}_stop"),
+            path("<int:row_id>/stop/", stop, name=f"{name}_stop"),
             *super().get_urls(),
         ]
 

@@ -88,7 +88,7 @@ class Dashboard(Screen):
             forget_shared()
         level = messages.SUCCESS if pressed.log else messages.WARNING
         messages.add_message(request, level, self._said(pressed))
-        return HttpResponseRedirect(self._back(request))
+        return HttpResponseRedirect(self.back(request))
 
     def _press(self, request: HttpRequest, verb: str) -> Pressed:
         """Do it, but not to a job that the project's own page hides from this user."""
@@ -125,7 +125,7 @@ class Dashboard(Screen):
             raise PermissionDenied
         return self.site.app_index(request, LABEL)
 
-    def _back(self, request: HttpRequest) -> str:
+    def back(self, request: HttpRequest, **_kwargs: Any) -> str:
         """Return the page on which a button was pressed: one of ours, else the dashboard."""
         back = request.POST.get("back", "")
         ours = back.startswith(self.home) and url_has_allowed_host_and_scheme(back, None)

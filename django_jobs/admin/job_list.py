@@ -30,6 +30,7 @@ from django_jobs.admin.job_chips import above
 from django_jobs.admin.job_news import JobNews
 from django_jobs.admin.job_search import OWN, JobSearch
 from django_jobs.admin.places import places
+from django_jobs.admin.returning import posted
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.state_marks import state_mark
 from django_jobs.admin.telling import told
@@ -184,9 +185,10 @@ class JobListAdmin(RecordAdmin):
     def get_urls(self) -> list[Any]:
         """Return the addresses, with those of what is new, and of what is done to all that fit."""
         news, asking = JobNews(self.admin_site), BulkScreen(self.admin_site)
+        bulk = posted(self.admin_site, asking.view, asking.back)
         return [
             path("news/", news.show_news, name="django_jobs_job_news"),
-            path("bulk/", self.admin_site.admin_view(asking.view), name="django_jobs_job_bulk"),
+            path("bulk/", bulk, name="django_jobs_job_bulk"),
             *super().get_urls(),
         ]
 

@@ -22,6 +22,7 @@ from django.views.decorators.http import require_POST
 
 from django_jobs import clock, schedules
 from django_jobs.admin.base import RecordAdmin
+from django_jobs.admin.returning import posted
 from django_jobs.admin.schedule_forms import BackfillForm
 from django_jobs.admin.screens import LATE_FRAME
 from django_jobs.conf import get_settings
@@ -136,7 +137,7 @@ class ScheduleActions(RecordAdmin):
             *(
                 path(
                     f"<path:object_id>/{verb}/",
-                    self.admin_site.admin_view(require_POST(self.act_view)),
+                    posted(self.admin_site, require_POST(self.act_view), self._page_of),
                     {"verb": verb},
                     name=name(verb.replace("-", "_")),
                 )
@@ -144,6 +145,10 @@ class ScheduleActions(RecordAdmin):
             ),
         ]
         return own + super().get_urls()
+
+    def _page_of(self, _request: HttpRequest, object_id: str, **_more: str) -> str:
+        name = "admin:django_jobs_schedule_change"
+        return reverse(name, args=[object_id], current_app=self.admin_site.name)
 
     def address_of(self, row: Schedule, page: str = "change") -> str:
         """Return the address of a page of a schedule, or of a button, in this site."""

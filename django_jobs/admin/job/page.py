@@ -21,6 +21,7 @@ from django_jobs.admin.job.editing import arguments_form, changed_by
 from django_jobs.admin.job.regions import JobRegions, May
 from django_jobs.admin.job.verbs import OPERATE, VERBS, Told
 from django_jobs.admin.refreshing import forget_shared, live
+from django_jobs.admin.returning import posted
 from django_jobs.admin.rights import Rights, may_see_payload
 from django_jobs.admin.screens import STOP, Screen
 from django_jobs.calls import CHANGEABLE
@@ -46,11 +47,11 @@ class JobPage(Screen):
 
     def urls(self) -> list[URLPattern]:
         """Return the addresses that belong to the page."""
-        wrap = self.site.admin_view
-        name = "django_jobs_job_{}".format
+        wrap, name = self.site.admin_view, "django_jobs_job_{}".format
+        act = posted(self.site, self.act, lambda _request, job_id, **_: self._home(job_id))
         return [
             path("<int:job_id>/live/", self.live, name=name("live")),
-            path("<int:job_id>/do/<str:verb>/", wrap(self.act), name=name("act")),
+            path("<int:job_id>/do/<str:verb>/", act, name=name("act")),
             path("<int:job_id>/arguments/", wrap(self.edit), name=name("arguments")),
             path("<int:job_id>/download/<str:what>/", wrap(self.download), name=name("download")),
         ]
