@@ -1,7 +1,12 @@
 """Each address of ours by whom it may be used: with exactly what it needs, and with all but that."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from django_jobs.models import BulkOperation, Event, Job
 from tests.conftest import NOON
@@ -10,6 +15,9 @@ from tests.factories import JobFactory, QueueFactory, ScheduleFactory, WorkerFac
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
 HOME = "/admin/jobs/"
+READS = re.compile(
+    r"(SELECT|WITH|SAVEPOINT|RELEASE|ROLLBACK|SET|SHOW|BEGIN)\b(?!.*FOR UPDATE)", re.DOTALL
+)
 VIEW, PAYLOAD, CHANGE = "view_job", "view_job_payload", "change_job"
 QUEUE, SCHEDULE, WORKER = "change_queue", "change_schedule", "change_worker"
 
@@ -167,3 +175,20 @@ def test_strangers_customers_and_staff_without_permissions_are_kept_out(
     response = use(client, method, address, rows)
     sent_away = response.get("Location", "") + response.get("HX-Redirect", "")
     assert response.status_code == 403 or "/admin/login/?next=" in sent_away
+
+
+@pytest.mark.parametrize("address", POSTS)
+def test_no_form_works_without_its_token(rows, address, admin_user):
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(admin_user)
+    before = list(Job.objects.values())
+    assert use(strict, "post", address, rows).status_code == 403
+    assert list(Job.objects.values()) == before
+
+
+@pytest.mark.parametrize("address", [*GETS, *POSTS])
+def test_whoever_only_looks_writes_nothing(admin_client, rows, address):
+    with CaptureQueriesContext(connection) as queries:
+        admin_client.get(HOME + address.format(**rows))
+    written = [query["sql"] for query in queries if not READS.match(query["sql"])]
+    assert not written

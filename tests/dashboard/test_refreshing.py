@@ -8,6 +8,7 @@ from django.core.cache.backends.base import BaseCache
 
 import django_jobs
 from django_jobs.admin import refreshing
+from django_jobs.models import Queue
 from tests.conftest import NOON
 from tests.dashboard.pages import PAGE, failing, press, raw, trouble
 from tests.factories import JobFactory, QueueFactory, WorkerFactory
@@ -192,3 +193,18 @@ def test_what_the_database_refuses_is_not_taken_for_a_fault_of_the_cache(admin_c
     monkeypatch.setattr(refreshing, "look", refuse)
     with pytest.raises(RuntimeError):
         live(admin_client)
+
+
+def test_one_look_serves_people_of_other_rights_and_languages(admin_client, staff, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
+    trouble()
+    operator = live(admin_client).content.decode()
+    Queue.objects.all().delete()  # whoever looks anew would see that
+    german = admin_client.get(LIVE, headers={**HTMX, "accept-language": "de"}).content.decode()
+    viewer = live(staff("view_job")).content.decode()
+    assert "Retry all 10" in operator
+    assert "Retry" not in viewer
+    assert "reports" in operator
+    assert 'id="jobs-queues"' not in viewer
+    assert "Probleme" in german
+    assert "reports" in german
