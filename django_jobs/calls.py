@@ -92,8 +92,9 @@ def duplicate(job_id: int, *, seen: int | None = None) -> Copy:
             max_attempts=call.max_attempts,
             unique_key=call.unique_key,
         )
+        definition.about = call.about  # whatever the arguments say by now
         arguments = _with_event(definition, tuple(call.args), call.kwargs)
-        copy = enqueueing.new_job(definition, *arguments)._replace(about=call.about)
+        copy = enqueueing.new_job(definition, *arguments)
         [handle] = enqueueing.insert(engine, [copy])
         if not handle.created or handle.id is None:
             return Copy(handle.id, str(KEY_TAKEN))

@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.admin.models import LogEntry
 
+from django_jobs import job
 from django_jobs.engines import get_engine
 from django_jobs.models import BulkOperation
 from django_jobs.services import BulkWorker
@@ -84,3 +85,14 @@ def test_what_is_hidden_is_searched_by_nobody_who_may_not_see_it(staff):
     page = staff("view_job").get(LIST, {"q": "Args.to:ana@example.com"}).content.decode()
     assert "You may not see arguments, nor search for them." in page
     assert "send #" not in page
+
+
+def test_whoever_repeats_a_job_is_told_nothing_of_its_arguments(staff):
+    @job(name="tests.ship", about={"tests.Purchase": "order"})
+    def ship(order):
+        pass
+
+    row = JobFactory(failed=True, name="tests.ship", args=["4111-1111"], about="tests.purchase:17")
+    client = staff("view_job", "add_job")
+    response = client.post(f"{LIST}{row.pk}/do/duplicate/", {"seen": "0"}, follow=True)
+    assert "4111-1111" not in response.content.decode()
