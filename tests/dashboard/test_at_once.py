@@ -2,6 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 
 import pytest
@@ -80,6 +81,15 @@ def test_an_error_is_muted_by_one(people):
     JobFactory(failed=True, fingerprint="aaaa")
     pressed_once(people, f"{DO}mute/", {"fingerprint": "aaaa", "hours": "1"})
     assert MutedError.objects.count() == 1
+
+
+def test_an_error_that_has_grown_is_muted_anew_by_one(people, frozen_clock):
+    JobFactory(failed=True, fingerprint="aaaa")
+    assert muting.mute("aaaa")
+    frozen_clock.advance(timedelta(minutes=1))
+    JobFactory.create_batch(10, failed=True, fingerprint="aaaa")
+    pressed_once(people, f"{DO}mute/", {"fingerprint": "aaaa", "hours": "1"})
+    assert MutedError.objects.get().count == 11
 
 
 def test_an_error_is_made_loud_by_one(people):
