@@ -7,7 +7,7 @@ why. It may join the caller's transaction. Workers hear of it when that commits.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models.functions import Now
@@ -25,6 +25,9 @@ from django_jobs.models import Claim, Job, Queue
 from django_jobs.registry import nearest
 from django_jobs.states import FINAL, IDLE, RunOutcome, State, label, may_move
 
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
 BLOCK = 1000
 """Jobs that are looked up in one statement."""
 
@@ -38,12 +41,13 @@ KEY_TAKEN = gettext_lazy("another live job has its unique key by now")
 class OperationResult:
     """What became of each job that an operation named.
 
-    `done`: moved. `asked`: still running, but asked to stop; they end by themselves. `refused`:
-    unchanged, with the reason in words.
+    `done`: moved. `asked`: still running, but asked to stop; they end by themselves. `again`: those
+    of them that had been asked before. `refused`: unchanged, with the reason in words.
     """
 
     done: frozenset[int] = frozenset()
     asked: frozenset[int] = frozenset()
+    again: frozenset[int] = frozenset()
     refused: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -76,6 +80,7 @@ def cancel(
     done: set[int] = set()
     asked: set[int] = set()
     with transaction.atomic(using=alias):
+        known = set() if force or only_waiting else _stopping(alias, ids)
         for _twice in range(2):  # a job may start, or come back, between the two statements
             done |= engine.move(_rest(ids, done, asked), State.CANCELLED, _from(IDLE), now)
             running = [] if only_waiting else _rest(ids, done, asked)
@@ -86,7 +91,7 @@ def cancel(
         if asked:
             hurry(connections[alias])
         refused = _reasons(alias, _rest(ids, done, asked), _("it cannot be cancelled any more"))
-    return OperationResult(frozenset(done), frozenset(asked), refused)
+    return OperationResult(frozenset(done), frozenset(asked), frozenset(asked & known), refused)
 
 
 def requeue(job_ids: Iterable[int], *, force: bool = False) -> OperationResult:
@@ -118,13 +123,19 @@ def delete(job_ids: Iterable[int]) -> OperationResult:
 
 
 def pause_queue(
-    name: str, *, by: str = "", reason: str = "", until: datetime | None = None
+    name: str,
+    *,
+    by: str = "",
+    reason: str = "",
+    until: datetime | None = None,
+    only_open: bool = False,
 ) -> bool:
     """Pause a queue: nothing of it starts; return False when it was paused already.
 
     `by` and `reason` (at most 150 and 255 characters) are for people to read; at `until`, an
-    aware datetime, it resumes by itself. Raises InvalidQueue for a name that nobody uses, and
-    ValueError for a naive datetime.
+    aware datetime, it resumes by itself. A queue that is paused takes the newer ones of these,
+    unless `only_open`. Raises InvalidQueue for a name that nobody uses, and ValueError for a naive
+    datetime.
     """
     if until is not None and until.utcoffset() is None:
         raise ValueError("until is naive (no time zone). Use timezone.now() + timedelta(…).")
@@ -133,14 +144,16 @@ def pause_queue(
     _check_known(name, known)
     get_engine(alias).see_queues([name])
     now = clock.now()
-    queue = Queue.objects.using(alias).get(name=name)
-    was_paused = is_paused(queue, now)
-    Queue.objects.using(alias).filter(pk=queue.pk).update(
-        paused_at=queue.paused_at if was_paused else now,
-        paused_by=by[:150],
-        paused_reason=reason[:255],
-        paused_until=until,
-    )
+    with transaction.atomic(using=alias):
+        queue = _locked(alias, name).get()
+        was_paused = is_paused(queue, now)
+        if not (was_paused and only_open):
+            Queue.objects.using(alias).filter(pk=queue.pk).update(
+                paused_at=queue.paused_at if was_paused else now,
+                paused_by=by[:150],
+                paused_reason=reason[:255],
+                paused_until=until,
+            )
     return not was_paused
 
 
@@ -152,10 +165,14 @@ def resume_queue(name: str) -> bool:
     alias = get_settings().DATABASE
     known = set(Queue.objects.using(alias).values_list("name", flat=True))
     _check_known(name, known)
-    paused = Queue.objects.using(alias).filter(name=name, paused_at__isnull=False)
-    changed = paused.update(paused_at=None, paused_by="", paused_reason="", paused_until=None)
-    announce(connections[alias], (name,))
-    return changed > 0
+    with transaction.atomic(using=alias):
+        queue = _locked(alias, name).filter(paused_at__isnull=False).first()
+        if queue is None:
+            return False
+        rows = Queue.objects.using(alias).filter(pk=queue.pk)
+        rows.update(paused_at=None, paused_by="", paused_reason="", paused_until=None)
+        announce(connections[alias], (name,))
+    return is_paused(queue, clock.now())
 
 
 def set_latency_limit(name: str, seconds: int | None) -> bool:
@@ -179,6 +196,20 @@ def is_paused(queue: Queue, now: datetime) -> bool:
     if queue.paused_at is None:
         return False
     return queue.paused_until is None or queue.paused_until > now
+
+
+def _locked(alias: str, name: str) -> "QuerySet[Queue]":
+    """Return the row of a queue, to be locked: of two who press at once, the second waits."""
+    no_key = connections[alias].features.has_select_for_no_key_update
+    return Queue.objects.using(alias).filter(name=name).select_for_update(no_key=no_key)
+
+
+def _stopping(alias: str, ids: list[int]) -> set[int]:
+    """Return the jobs that have been asked to stop; locks all that run, as `ask_to_stop` does."""
+    no_key = connections[alias].features.has_select_for_no_key_update
+    running = Job.objects.using(alias).filter(pk__in=ids, state=State.RUNNING).order_by("pk")
+    rows = running.select_for_update(no_key=no_key).values_list("pk", "cancel_requested_at")
+    return {job_id for job_id, asked_at in rows if asked_at is not None}
 
 
 def _make_ready(

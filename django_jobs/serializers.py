@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import MAXYEAR, MINYEAR, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import PurePath
 from typing import Any
@@ -139,6 +139,11 @@ def clean_text(text: str) -> str:
         return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
     text = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def is_storable(instant: datetime) -> bool:
+    """Say whether a database can hold an instant, and a page show it, in whatever time zone."""
+    return MINYEAR < instant.year < MAXYEAR
 
 
 def _dump(value: Any) -> str:

@@ -130,3 +130,16 @@ def test_a_copy_that_the_caller_does_not_know_of_stops_the_next():
 def test_a_call_that_nobody_knows_is_not_repeated():
     with pytest.raises(JobNotFound):
         calls.duplicate(JobFactory(name="shop.jobs.removed").pk)
+
+
+def test_a_copy_keeps_its_row_whatever_its_arguments_say_by_now():
+    @job(name="tests.ship", about={"tests.Purchase": "order"})
+    def ship(order):
+        pass
+
+    row = JobFactory(failed=True, name="tests.ship", args=["no key"], about="tests.purchase:17")
+    copy = calls.duplicate(row.pk)
+    assert copy.refused == ""
+    assert Job.objects.get(pk=copy.job_id).about == "tests.purchase:17"
+    assert ship.about is not None
+    assert not isinstance(ship.about, str)

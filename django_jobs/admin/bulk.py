@@ -10,7 +10,6 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.dateparse import parse_datetime
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -19,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 
 from django_jobs import bulk
 from django_jobs.admin.job_search import JobSearch, number
+from django_jobs.admin.pressing import instant_in
 from django_jobs.admin.refreshing import forget_shared
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import Screen
@@ -32,6 +32,7 @@ from django_jobs.reports.reading import within_limit
 from django_jobs.reports.summary import with_error
 from django_jobs.searching.surveying import CAP
 from django_jobs.searching.terms import split
+from django_jobs.serializers import clean_text
 
 TITLES = {
     "retry": gettext_lazy("Retry jobs"),
@@ -68,11 +69,17 @@ class BulkScreen(Screen):
             raise PermissionDenied
         return self._do(request, verb) if request.method == "POST" else self._ask(request, verb)
 
+    def back(self, request: HttpRequest) -> str:
+        """Return the list from which somebody came who confirms."""
+        return f"{self.address(LIST)}?{urlencode({'q': request.POST.get('from', '')})}"
+
     def _ask(self, request: HttpRequest, verb: str) -> HttpResponse:
         search = JobSearch.of(request)
         back = self.address(LIST) + search.query()
         if search.criteria.problems:
-            return HttpResponseRedirect(back)  # the list says what is wrong with it
+            for problem in search.terms.problems:  # what could not be read is not in the address
+                messages.warning(request, problem)
+            return HttpResponseRedirect(back)  # the list says what else is wrong with it
         jobs = with_error(Job.objects.using(get_settings().DATABASE)).defer(
             "args", "kwargs", "metadata", "original_args"
         )
@@ -109,7 +116,7 @@ class BulkScreen(Screen):
 
     def _do(self, request: HttpRequest, verb: str) -> HttpResponse:
         given: Any = request.POST
-        back = f"{self.address(LIST)}?{urlencode({'q': given.get('from', '')})}"
+        back = self.back(request)
         wanted = _wanted(given, verb, request.user.get_username())
         if wanted is None:
             text = _("Nothing was done: the request was incomplete. Load the page anew.")
@@ -136,8 +143,8 @@ class BulkScreen(Screen):
                 messages.warning(request, _("No change: this was started already."))
             return HttpResponseRedirect(page)
         result = bulk.carry_out(wanted)
-        if result.done or result.asked:
-            record(request, wanted, count=len(result.done) + len(result.asked))
+        if changed := result.done | (result.asked - result.again):
+            record(request, wanted, count=len(changed))
             forget_shared()
         for level, text in told(result, str(DONE[wanted.verb])):
             messages.add_message(request, level, text)
@@ -183,13 +190,11 @@ def _fields(found: Proposal, expected: int) -> dict[str, str]:
 
 def _wanted(given: Any, verb: str, by: str) -> Any:
     """Return what the form asks for, `None` when something is missing or broken."""
-    try:
-        as_of = parse_datetime(given.get("as_of", ""))
-    except ValueError:
-        return None
+    as_of = instant_in(given.get("as_of", ""))
     low, high, expected = (number(given.get(name, "")) for name in ("low", "high", "expected"))
-    key, search = given.get("key", ""), given.get("search", "")
-    if as_of is None or as_of.tzinfo is None or not key or split(search).problems:
+    key, terms = clean_text(given.get("key", "")), split(given.get("search", ""))
+    search = str(terms)
+    if as_of is None or not key or terms.problems:
         return None
     if low is None or high is None or expected is None or not search:
         return None

@@ -21,6 +21,8 @@ from django.views.decorators.http import require_POST, require_safe
 from django_jobs import bulk, clock
 from django_jobs.admin.base import RecordAdmin
 from django_jobs.admin.bulk import DONE, OPERATION, TITLES, may_do
+from django_jobs.admin.job_search import number
+from django_jobs.admin.returning import posted
 from django_jobs.admin.rights import Rights, may_see_payload
 from django_jobs.admin.screens import LABEL, STOP, Screen
 from django_jobs.conf import get_settings
@@ -128,11 +130,13 @@ class BulkOperationAdmin(RecordAdmin):
 
     def get_urls(self) -> list[Any]:
         """Return the addresses, with those of one operation."""
-        screen, wrap = OperationScreen(self.admin_site), self.admin_site.admin_view
-        name = f"{LABEL}_bulkoperation"
+        screen, name = OperationScreen(self.admin_site), f"{LABEL}_bulkoperation"
+        stop = posted(
+            self.admin_site, screen.stop, lambda _request, row_id: screen.address(OPERATION, row_id)
+        )
         return [
             path("<int:row_id>/live/", screen.live, name=f"{name}_live"),
-            path("<int:row_id>/stop/", wrap(screen.stop), name=f"{name}_stop"),
+            path("<int:row_id>/stop/", stop, name=f"{name}_stop"),
             *super().get_urls(),
         ]
 
@@ -141,10 +145,10 @@ class BulkOperationAdmin(RecordAdmin):
     ) -> HttpResponse:
         """Show how far it is."""
         del form_url, extra_context
-        text = unquote(object_id)
-        if not text.isdecimal():
+        row_id = number(unquote(object_id))
+        if row_id is None:
             raise Http404
-        return OperationScreen(self.admin_site).page(request, int(text))
+        return OperationScreen(self.admin_site).page(request, row_id)
 
     @admin.display(description=gettext_lazy("operation"))
     def title(self, row: BulkOperation) -> str:
@@ -170,7 +174,9 @@ class BulkOperationAdmin(RecordAdmin):
 def state_word(row: BulkOperation) -> str:
     """Return where an operation stands, in a word."""
     if row.finished_at:
-        return _("stopped") if row.stopped_by else _("done")
+        if row.is_cut_short:
+            return _("stopped") if row.stopped_by else _("given up")
+        return _("done")
     return _("at work") if row.started_at else _("waits for a worker")
 
 
@@ -182,14 +188,14 @@ def shown_search(row: BulkOperation, request: HttpRequest) -> str:
 
 def _expected(row: BulkOperation, *, counted: bool) -> str:
     """Return how many there are to deal with; uncounted ones are known in the end."""
-    if row.finished_at and not (counted or row.stopped_by):
+    if row.finished_at and not (counted or row.is_cut_short):
         return grouped(row.handled)
     return grouped(row.expected) if counted else f"{grouped(CAP)}+"
 
 
 def _share(row: BulkOperation, *, counted: bool) -> int:
     """Return how many percent are dealt with: of the jobs, or of the numbers looked at."""
-    if row.finished_at and not row.stopped_by:
+    if row.finished_at and not row.is_cut_short:
         return 100
     part, whole = (row.handled, row.expected) if counted else _looked_at(row)
     return min(99, part * 100 // max(whole, 1))

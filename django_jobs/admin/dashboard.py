@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from django_jobs import clock
 from django_jobs.admin.bulk import OPERATION, operation_link
-from django_jobs.admin.pressing import Pressed
+from django_jobs.admin.pressing import Pressed, number_in
 from django_jobs.admin.refreshing import forget_shared, shared_overview
 from django_jobs.admin.regions import Regions
 from django_jobs.admin.rights import Rights
@@ -27,6 +27,7 @@ from django_jobs.admin.screens import LABEL, Screen
 from django_jobs.admin.verbs import MAKING, VERBS, press
 from django_jobs.conf import get_settings
 from django_jobs.models import Job
+from django_jobs.operations import NOT_FOUND
 from django_jobs.reports.overview import look
 from django_jobs.reports.verdict import Level, Verdict, judge, verdict
 
@@ -77,7 +78,7 @@ class Dashboard(Screen):
         rights = Rights(self.site, request)
         if not (rights.may_enqueue() if verb in MAKING else rights.may_operate(model)):
             raise PermissionDenied
-        pressed = press(verb, request.POST, request.user.get_username())
+        pressed = self._press(request, verb)
         if pressed.log:
             place = (
                 _("%(done)s through the admin")
@@ -88,7 +89,14 @@ class Dashboard(Screen):
             forget_shared()
         level = messages.SUCCESS if pressed.log else messages.WARNING
         messages.add_message(request, level, self._said(pressed))
-        return HttpResponseRedirect(self._back(request))
+        return HttpResponseRedirect(self.back(request))
+
+    def _press(self, request: HttpRequest, verb: str) -> Pressed:
+        """Do it, but not to a job that the project's own page hides from this user."""
+        job_id = number_in(request.POST.get("job", ""))
+        if job_id is not None and not Rights(self.site, request).may_view_job(job_id):
+            return Pressed(_("No change: %(problem)s") % {"problem": NOT_FOUND})
+        return press(verb, request.POST, request.user.get_username())
 
     def _said(self, pressed: Pressed) -> str:
         """Return the text, with a link to what the workers have to do yet."""
@@ -118,7 +126,7 @@ class Dashboard(Screen):
             raise PermissionDenied
         return self.site.app_index(request, LABEL)
 
-    def _back(self, request: HttpRequest) -> str:
+    def back(self, request: HttpRequest, **_kwargs: Any) -> str:
         """Return the page on which a button was pressed: one of ours, else the dashboard."""
         back = request.POST.get("back", "")
         ours = back.startswith(self.home) and url_has_allowed_host_and_scheme(back, None)

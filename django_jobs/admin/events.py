@@ -47,17 +47,19 @@ class EventAdmin(RecordAdmin):
     @admin.display(description=_("started"))
     def jobs(self, event: Event) -> str:
         """The jobs that it started, with links."""
-        return format_html_join(", ", "{}", ((_link(job_id),) for job_id in event.started)) or "–"
+        return (
+            format_html_join(", ", "{}", ((self._link(job_id),) for job_id in event.started)) or "–"
+        )
 
     @admin.display(description=_("data"))
     def payload(self, event: Event) -> str:
         """Its data, without what reads like a secret."""
         return json_text(mask_value(load(event.data)))
 
-
-def _link(job_id: int) -> str:
-    try:
-        url = reverse("admin:django_jobs_job_change", args=[job_id])
-    except NoReverseMatch:
-        return f"#{job_id}"
-    return format_html('<a href="{}">#{}</a>', url, job_id)
+    def _link(self, job_id: int) -> str:
+        name = "admin:django_jobs_job_change"
+        try:
+            url = reverse(name, args=[job_id], current_app=self.admin_site.name)
+        except NoReverseMatch:
+            return f"#{job_id}"
+        return format_html('<a href="{}">#{}</a>', url, job_id)

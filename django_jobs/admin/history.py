@@ -22,6 +22,7 @@ from django_jobs.conf import get_settings
 from django_jobs.display import duration
 from django_jobs.models import Job
 from django_jobs.reports.history import RANGES, Part, Point, Range, by_name, parts, points, releases
+from django_jobs.serializers import clean_text
 from django_jobs.tallies import Figures, quantile
 
 USUAL = "4h"
@@ -51,7 +52,8 @@ class Choice:
         """Return what the address asks for; an unknown span is the usual one."""
         asked = request.GET
         span = RANGES.get(asked.get("range", ""), RANGES[USUAL])
-        return cls(span, asked.get("queue", "")[:64], asked.get("job", "")[:255])
+        queue, job = (clean_text(asked.get(name, "")) for name in ("queue", "job"))
+        return cls(span, queue[:64], job[:255])
 
     def query(self, **other: str) -> str:
         """Return the query of the address of this choice, or of one that differs in `other`."""

@@ -29,6 +29,7 @@ from django_jobs.admin.bulk import BulkScreen
 from django_jobs.admin.job_chips import above
 from django_jobs.admin.job_news import JobNews
 from django_jobs.admin.job_search import OWN, JobSearch
+from django_jobs.admin.returning import posted
 from django_jobs.admin.state_marks import state_mark
 from django_jobs.admin.telling import told
 from django_jobs.conf import get_settings
@@ -38,7 +39,7 @@ from django_jobs.operations import OperationResult
 from django_jobs.reports.reading import within_limit
 from django_jobs.reports.summary import with_error
 from django_jobs.searching.surveying import Page, Survey
-from django_jobs.searching.terms import split
+from django_jobs.searching.terms import LONGEST, split
 from django_jobs.states import FINAL, State
 
 MOST_AT_ONCE = 1_000
@@ -192,9 +193,10 @@ class JobListAdmin(RecordAdmin):
     def get_urls(self) -> list[Any]:
         """Return the addresses, with those of what is new, and of what is done to all that fit."""
         news, asking = JobNews(self.admin_site), BulkScreen(self.admin_site)
+        bulk = posted(self.admin_site, asking.view, asking.back)
         return [
             path("news/", news.show_news, name="django_jobs_job_news"),
-            path("bulk/", self.admin_site.admin_view(asking.view), name="django_jobs_job_bulk"),
+            path("bulk/", bulk, name="django_jobs_job_bulk"),
             *super().get_urls(),
         ]
 
@@ -270,6 +272,10 @@ class JobListAdmin(RecordAdmin):
         if not ids:
             return None
         search = JobSearch.reading(request, split(f"id:{','.join(map(str, ids))}"))
+        if search.criteria.problems:
+            # Without its terms the address would mean all jobs that there are.
+            self._refuse(request, LONGEST // len(f"{ids[-1]},") - 1)
+            return None
         address = JobNews(self.admin_site).address("admin:django_jobs_job_bulk")
         return HttpResponseRedirect(f"{address}{search.query()}&verb=delete")
 
@@ -277,12 +283,15 @@ class JobListAdmin(RecordAdmin):
         ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
         if len(ids) <= MOST_AT_ONCE:
             return ids
-        text = _("At most %(most)s jobs at once; nothing was changed. Narrow the list.")
-        self.message_user(request, text % {"most": grouped(MOST_AT_ONCE)}, messages.ERROR)
+        self._refuse(request, MOST_AT_ONCE)
         return []
 
+    def _refuse(self, request: HttpRequest, most: int) -> None:
+        text = _("At most %(most)s jobs at once; nothing was changed. Narrow the list.")
+        self.message_user(request, text % {"most": grouped(most)}, messages.ERROR)
+
     def _tell(self, request: HttpRequest, result: OperationResult, done: str) -> None:
-        changed = result.done | result.asked
+        changed = result.done | (result.asked - result.again)
         jobs = Job.objects.using(get_settings().DATABASE).filter(pk__in=changed)
         if changed:
             self.record(request, jobs, _("%(done)s through the admin") % {"done": done})

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -37,7 +38,9 @@ class JobAdmin(JobListAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show the page of a job."""
+        """Show the page of a job; rows are not saved, whatever a project allows."""
+        if request.method not in {"GET", "HEAD"}:
+            raise PermissionDenied
         found = JobPage(self).page(request, object_id)
         return found or super().change_view(request, object_id, form_url, extra_context)
 

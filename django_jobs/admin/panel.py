@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST
 
 from django_jobs import clock
 from django_jobs.about import jobs_about
+from django_jobs.admin.returning import posted
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.verbs import press
 from django_jobs.conf import get_settings
@@ -27,6 +28,7 @@ from django_jobs.display import ago
 from django_jobs.models import Job
 from django_jobs.reports.summary import with_error
 from django_jobs.states import State
+from django_jobs.subjects import name_of
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -64,7 +66,11 @@ class JobsPanel(Base):
         """Return the addresses of the pages, with that of the button."""
         options = self.opts
         name = f"{options.app_label}_{options.model_name}_retry_job"
-        view = self.admin_site.admin_view(self.retry_job_view)
+        view = posted(
+            self.admin_site,
+            self.retry_job_view,
+            lambda _request, object_id, **_: self._address("change", object_id),
+        )
         ours = path("<path:object_id>/jobs/<int:job_id>/retry/", view, name=name)
         return [ours, *super().get_urls()]
 
@@ -77,7 +83,7 @@ class JobsPanel(Base):
         if row is None or context.get("is_popup") or not isinstance(page, TemplateResponse):
             return page
         rights = Rights(self.admin_site, request)
-        if rights.may_view(Job):
+        if rights.may_view(Job) and _has_name(row):
             page.context_data = {
                 **(page.context_data or {}),
                 "jobs_page": page.resolve_template(page.template_name),
@@ -96,7 +102,7 @@ class JobsPanel(Base):
         rights = Rights(self.admin_site, request)
         if not (rights.may_operate(Job) and self.has_view_permission(request, row)):
             raise PermissionDenied
-        if not jobs_about(row).filter(pk=job_id).exists():
+        if not _has_name(row) or not jobs_about(row).filter(pk=job_id).exists():
             raise Http404
         pressed = press("retry", {"job": str(job_id)}, request.user.get_username())
         if pressed.log:
@@ -146,6 +152,14 @@ class JobsPanel(Base):
     def _address(self, page: str, *args: Any) -> str:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
         return reverse(name, args=args, current_app=self.admin_site.name)
+
+
+def _has_name(row: Model) -> bool:
+    """Say whether a job can be about the row: not about one whose key is too long for its name."""
+    try:
+        return bool(name_of(row))
+    except ValueError:
+        return False
 
 
 def _record(request: HttpRequest, job_id: int, message: str) -> None:

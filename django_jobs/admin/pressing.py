@@ -18,6 +18,7 @@ from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.models import Claim, Job, Queue
 from django_jobs.operations import OperationResult
+from django_jobs.serializers import is_storable
 from django_jobs.states import State
 
 AT_ONCE = bulk.AT_ONCE
@@ -105,12 +106,10 @@ def cancel(given: Given, _by: str) -> Pressed:
     job_id = number_in(given.get("job", ""))
     if job_id is None:
         return broken()
-    jobs = Job.objects.using(get_settings().DATABASE).filter(pk=job_id, state=State.RUNNING)
-    force = bool(given.get("force"))
-    if not force and jobs.filter(cancel_requested_at__isnull=False).exists():
+    result = operations.cancel([job_id], force=bool(given.get("force")))
+    if result.again:
         text = _("No change: job #%(job)s was asked to stop already.")
         return Pressed(text % {"job": job_id})
-    result = operations.cancel([job_id], force=force)
     if result.asked:
         text = _("Job #%(job)s was asked to stop.") % {"job": job_id}
         return Pressed(text, _("asked to stop"), f"#{job_id}", job_id)
@@ -124,7 +123,7 @@ def pause(given: Given, by: str) -> Pressed:
     if minutes not in {"", *(str(number) for number in MINUTES)}:
         return broken()
     until = clock.now() + timedelta(minutes=int(minutes)) if minutes else None
-    if not operations.pause_queue(name, by=by, reason=reason, until=until):
+    if not operations.pause_queue(name, by=by, reason=reason, until=until, only_open=True):
         return Pressed(_("No change: the queue “%(queue)s” was paused already.") % {"queue": name})
     text = _("The queue “%(queue)s” is paused; its running jobs go on.") % {"queue": name}
     return Pressed(
@@ -208,4 +207,5 @@ def instant_in(text: str) -> datetime | None:
         found = parse_datetime(text)
     except ValueError:
         return None
-    return found if found is not None and found.tzinfo is not None else None
+    fits = found is not None and found.tzinfo is not None and is_storable(found)
+    return found if fits else None

@@ -3,6 +3,7 @@
 Without htmx, or without JavaScript, the page is the same and has a link that loads it anew.
 """
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ KEY = "django_jobs.{name}.{alias}"
 OVERVIEW, ERRORS, QUEUES, WORKERS = SHOWN = ("overview", "errors", "queues", "workers")
 """What is shared, by name."""
 
+MISSING: Any = object()
+logger = logging.getLogger("django_jobs")
 Seen = TypeVar("Seen")
 SCRIPTS = ("htmx-2.min.js", "htmx.min.js")
 """What older and newer releases of django-htmx call version 2 of htmx."""
@@ -33,8 +36,12 @@ def shared(name: str, read: Callable[[str, datetime], Seen]) -> Seen:
     """Return what `read` finds, two seconds old at most; many who look cost one look."""
     alias = get_settings().DATABASE
     key = KEY.format(name=name, alias=alias)
-    found: Any = cache.get_or_set(key, lambda: read(alias, clock.now()), SHARED)
-    return cast("Seen", found)
+    kept = _ask_cache(lambda: cache.get(key, MISSING), MISSING)
+    if kept is not MISSING:
+        return cast("Seen", kept)
+    seen = read(alias, clock.now())
+    _ask_cache(lambda: cache.add(key, seen, SHARED), None)
+    return seen
 
 
 def shared_overview() -> Overview:
@@ -45,7 +52,8 @@ def shared_overview() -> Overview:
 def forget_shared() -> None:
     """See to it that whoever looks next sees what has just been done."""
     alias = get_settings().DATABASE
-    cache.delete_many([KEY.format(name=name, alias=alias) for name in SHOWN])
+    keys = [KEY.format(name=name, alias=alias) for name in SHOWN]
+    _ask_cache(lambda: cache.delete_many(keys), None)
 
 
 def live(url: str, *, pace: float = 1, at_most: float | None = None) -> dict[str, Any] | None:
@@ -59,6 +67,15 @@ def live(url: str, *, pace: float = 1, at_most: float | None = None) -> dict[str
         return None
     interval = min(interval * pace, at_most or interval * pace)
     return {"url": url, "interval": f"{interval:g}", "htmx": static(script)}
+
+
+def _ask_cache(ask: Callable[[], Any], otherwise: Any) -> Any:
+    """Return what the cache says. One that is down costs a look at the database, no page."""
+    try:
+        return ask()
+    except Exception as problem:  # noqa: BLE001 - each cache has errors of its own
+        logger.warning("Django's cache fails: %s: %s", type(problem).__name__, problem)
+        return otherwise
 
 
 def _script() -> str | None:

@@ -6,6 +6,8 @@ from django.contrib.admin import AdminSite
 from django.contrib.admin.exceptions import NotRegistered
 from django.http import HttpRequest
 
+from django_jobs.models import Job
+
 ENQUEUE = "django_jobs.add_job"
 PAYLOAD = "django_jobs.view_job_payload"
 """The permission to see arguments, results and logs."""
@@ -38,6 +40,14 @@ class Rights:
         """Say whether the user may delete rows of `model` that have come to their end."""
         rule = getattr(self._page(model), "has_erase_permission", None)
         return rule is not None and rule(self._request)
+
+    def may_view_job(self, job_id: int) -> bool:
+        """Say whether the user may see the job of that number; not one that is not there."""
+        page = self._page(Job)
+        if page is None:
+            return False
+        row = page.get_queryset(self._request).filter(pk=job_id).first()
+        return row is not None and page.has_view_permission(self._request, row)
 
     def _page(self, model: Any) -> Any:
         try:

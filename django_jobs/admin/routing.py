@@ -22,6 +22,7 @@ from django_jobs.admin.failed import FailedScreen
 from django_jobs.admin.history import History
 from django_jobs.admin.jobs import JobAdmin, JobRunAdmin
 from django_jobs.admin.queues import QueueAdmin
+from django_jobs.admin.returning import posted
 from django_jobs.admin.schedules import ScheduleAdmin
 from django_jobs.admin.workers import WorkerAdmin
 from django_jobs.conf import get_settings
@@ -116,7 +117,8 @@ def _pages(site: Any, prefix: str) -> Iterator[Pattern]:
     failed = FailedScreen(site)
     yield path(f"{prefix}/failed/", site.admin_view(failed.page), name="django_jobs_failed")
     yield path(f"{prefix}/failed/live/", failed.live, name="django_jobs_failed_live")
-    yield path(f"{prefix}/do/<str:verb>/", site.admin_view(dashboard.act), name="django_jobs_act")
+    act = posted(site, dashboard.act, dashboard.back)
+    yield path(f"{prefix}/do/<str:verb>/", act, name="django_jobs_act")
     yield from _history(site, prefix)
 
 

@@ -22,6 +22,7 @@ from django.views.decorators.http import require_POST
 
 from django_jobs import clock, schedules
 from django_jobs.admin.base import RecordAdmin
+from django_jobs.admin.returning import posted
 from django_jobs.admin.schedule_forms import BackfillForm
 from django_jobs.admin.screens import LATE_FRAME
 from django_jobs.conf import get_settings
@@ -30,6 +31,7 @@ from django_jobs.exceptions import JobError
 from django_jobs.models import Schedule
 from django_jobs.schedules import history, portrait
 from django_jobs.schedules.operating import MOST_AT_ONCE
+from django_jobs.serializers import clean_text
 
 SHOWN = 5
 """So many different messages are shown at once."""
@@ -45,7 +47,7 @@ class Told:
 
 def pause(row: Schedule, given: Mapping[str, str], by: str) -> Told:
     """Pause it; the second one hears who was first."""
-    reason = given.get("reason", "")
+    reason = clean_text(given.get("reason", ""))
     if schedules.pause(row.name, by=by, reason=reason):
         return Told(
             _("paused; its jobs go on"),
@@ -68,10 +70,8 @@ def catch_up(row: Schedule, _given: Mapping[str, str], _by: str) -> Told:
 def run_now(row: Schedule, given: Mapping[str, str], by: str) -> Told:
     """Enqueue a job, unless somebody has done so since the page was shown."""
     seen = given.get("seen", "")
-    alias = get_settings().DATABASE
-    with transaction.atomic(using=alias):
-        # Two who press at the same moment: the second waits here, and sees the first one's job.
-        Schedule.objects.using(alias).select_for_update().filter(pk=row.pk).first()
+    with transaction.atomic(using=get_settings().DATABASE):
+        _locked(row)  # of two who press at the same moment the second sees the first one's job
         other = history.by_hand_since(row, int(seen)) if _is_number(seen) else None
         if other is not None:
             return Told(
@@ -90,11 +90,12 @@ def run_now(row: Schedule, given: Mapping[str, str], by: str) -> Told:
 
 def reset(row: Schedule, _given: Mapping[str, str], _by: str) -> Told:
     """Undo what was changed here of a schedule that code declares."""
-    row.refresh_from_db()
-    if not row.overrides:
-        return Told(_("no change: it is as the code says"))
-    undone = ", ".join(row.overrides)
-    schedules.reset(row.name)
+    with transaction.atomic(using=get_settings().DATABASE):
+        changed = _locked(row).overrides
+        if not changed:
+            return Told(_("no change: it is as the code says"))
+        undone = ", ".join(changed)
+        schedules.reset(row.name)
     return Told(
         _("it is as the code says again"), _("reset to the code: %(fields)s") % {"fields": undone}
     )
@@ -136,7 +137,7 @@ class ScheduleActions(RecordAdmin):
             *(
                 path(
                     f"<path:object_id>/{verb}/",
-                    self.admin_site.admin_view(require_POST(self.act_view)),
+                    posted(self.admin_site, require_POST(self.act_view), self._page_of),
                     {"verb": verb},
                     name=name(verb.replace("-", "_")),
                 )
@@ -145,11 +146,20 @@ class ScheduleActions(RecordAdmin):
         ]
         return own + super().get_urls()
 
+    def _page_of(self, _request: HttpRequest, object_id: str, **_more: str) -> str:
+        name = "admin:django_jobs_schedule_change"
+        return reverse(name, args=[object_id], current_app=self.admin_site.name)
+
+    def address_of(self, row: Schedule, page: str = "change") -> str:
+        """Return the address of a page of a schedule, or of a button, in this site."""
+        name = f"admin:django_jobs_schedule_{page}"
+        return reverse(name, args=[row.pk], current_app=self.admin_site.name)
+
     def act_view(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponse:
         """Do what a button of the page says."""
         row = self._row(request, object_id, verb)
         self._do(request, [row], verb)
-        return HttpResponseRedirect(_page(row))
+        return HttpResponseRedirect(self.address_of(row))
 
     def backfill_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask for a span, tell what it means, and do it once that is confirmed."""
@@ -160,7 +170,7 @@ class ScheduleActions(RecordAdmin):
             try:
                 if "_confirmed" in request.POST:
                     self._backfill(request, row, form)
-                    return HttpResponseRedirect(_page(row))
+                    return HttpResponseRedirect(self.address_of(row))
                 total, missing = schedules.lacking(row.name, *form.span)
                 lacking = total, len(missing)
             except (JobError, ValueError, TypeError) as problem:
@@ -215,7 +225,7 @@ class ScheduleActions(RecordAdmin):
         """Go to the page on which a backfill is prepared."""
         rows = list(queryset[:2])
         if len(rows) == 1:
-            return HttpResponseRedirect(_address("backfill", rows[0]))
+            return HttpResponseRedirect(self.address_of(rows[0], "backfill"))
         self.message_user(request, _("Backfill one schedule at a time."), messages.WARNING)
         return None
 
@@ -237,7 +247,7 @@ class ScheduleActions(RecordAdmin):
         return [
             (str(self.opts.app_config.verbose_name), home),
             (plural, rows),
-            (row.name, _page(row)),
+            (row.name, self.address_of(row)),
         ]
 
     def _do(self, request: HttpRequest, rows: Iterable[Schedule], verb: str) -> None:
@@ -319,9 +329,15 @@ def _resumed(text: str, changed: Any) -> Told:
     return Told(text, text) if changed else Told(_("no change: it was not paused"))
 
 
+def _locked(row: Schedule) -> Schedule:
+    """Return the row as it is now, locked; as it was where somebody has deleted it meanwhile."""
+    rows = Schedule.objects.using(get_settings().DATABASE).select_for_update()
+    return rows.filter(pk=row.pk).first() or row
+
+
 def _standing(row: Schedule) -> str:
-    row.refresh_from_db()
-    return portrait.standing(row, clock.now())
+    rows = Schedule.objects.using(get_settings().DATABASE).filter(pk=row.pk)
+    return portrait.standing(rows.first() or row, clock.now())
 
 
 def _listed(names: list[str]) -> str:
@@ -335,11 +351,3 @@ def _listed(names: list[str]) -> str:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 19  # noqa: PLR2004 - digits of a bigint
-
-
-def _address(page: str, row: Schedule) -> str:
-    return reverse(f"admin:django_jobs_schedule_{page}", args=[row.pk])
-
-
-def _page(row: Schedule) -> str:
-    return _address("change", row)

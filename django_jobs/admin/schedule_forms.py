@@ -82,10 +82,10 @@ class ArgumentsField(forms.JSONField):
     widget = forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"})
 
     def to_python(self, value: Any) -> Any:
-        """Return the value; a depth that Python cannot read is no crash."""
+        """Return the value; a depth, or a number of digits, that Python cannot read is no crash."""
         try:
             return super().to_python(value)
-        except RecursionError:
+        except (RecursionError, ValueError):
             raise ValidationError(self.error_messages["invalid"], code="invalid") from None
 
     def bound_data(self, data: Any, initial: Any) -> Any:
@@ -93,7 +93,7 @@ class ArgumentsField(forms.JSONField):
         try:
             value = super().bound_data(data, initial)
             as_text(value).encode()
-        except (RecursionError, UnicodeEncodeError):  # a lone surrogate fits on no page
+        except (RecursionError, ValueError):  # a lone surrogate fits on no page
             return InvalidJSONInput(data)
         return value
 

@@ -192,7 +192,7 @@ class ScheduleAdmin(ScheduleActions):
     ) -> HttpResponse:
         """Ask, and delete a schedule; one that may not be deleted says why."""
         row = self.get_object(request, unquote(object_id))
-        page = reverse("admin:django_jobs_schedule_change", args=[object_id])
+        page = request.path if row is None else self.address_of(row)
         if row is not None and not _is_deletable(row) and self.has_delete_permission(request):
             self.message_user(request, _why_not_deletable([row.name]), messages.ERROR)
             return HttpResponseRedirect(page)
@@ -311,11 +311,7 @@ class ScheduleAdmin(ScheduleActions):
         return {
             "facts": facts,
             "buttons": [
-                (
-                    verb,
-                    str(BUTTONS[verb]),
-                    reverse(f"admin:django_jobs_schedule_{_name(verb)}", args=[row.pk]),
-                )
+                (verb, str(BUTTONS[verb]), self.address_of(row, _name(verb)))
                 for verb in _verbs(row)
                 if self.may(request, verb)
             ],
@@ -324,10 +320,18 @@ class ScheduleAdmin(ScheduleActions):
             "changes": [_for_eyes(change, request) for change in portrait.changes(row)],
             "coming": list(_coming(row, portrait.coming(row, now, COMING), now)),
             "past": [
-                _past(record, row, now, link=may_view_jobs) for record in history.recent(row, PAST)
+                _past(record, row, now, self._job(record) if may_view_jobs else "")
+                for record in history.recent(row, PAST)
             ],
             "zone": row.timezone,
         }
+
+    def _job(self, record: Record) -> str:
+        """Return the address of the page of a job, "" where there is none."""
+        if not record.has_job_row:
+            return ""
+        name = "admin:django_jobs_job_change"
+        return reverse(name, args=[record.job_id], current_app=self.admin_site.name)
 
     def _polite(
         self, request: HttpRequest, address: str, view: Callable[[], HttpResponse]
@@ -381,9 +385,8 @@ def _coming(row: Schedule, planned: list[PlannedTime], now: datetime) -> Iterato
         yield portrait.local(time.at, zone), ago(time.at, now), mark, portrait.local(time.at, UTC)
 
 
-def _past(record: Record, row: Schedule, now: datetime, *, link: bool) -> dict[str, Any]:
+def _past(record: Record, row: Schedule, now: datetime, url: str) -> dict[str, Any]:
     zone = portrait.zone_of(row)
-    job = reverse("admin:django_jobs_job_change", args=[record.job_id]) if record.job_id else ""
     return {
         "since": portrait.local(record.since, zone) if record.since else "",
         "at": portrait.local(record.at, zone),
@@ -391,6 +394,6 @@ def _past(record: Record, row: Schedule, now: datetime, *, link: bool) -> dict[s
         "words": record.words,
         "late": "" if record.late is None else duration(record.late),
         "job": record.job_id,
-        "url": job if link and record.has_job_row else "",
+        "url": url,
         "ending": record.ending,
     }

@@ -18,13 +18,20 @@ def told(result: OperationResult, done: str) -> Iterator[tuple[int, str]]:
     if number:
         text = ngettext("%(number)s job %(done)s.", "%(number)s jobs %(done)s.", number)
         yield messages.SUCCESS, text % {"number": grouped(number), "done": done}
-    if number := len(result.asked):
+    if number := len(result.asked - result.again):
         text = ngettext(
             "%(number)s job asked to stop; running jobs end by themselves.",
             "%(number)s jobs asked to stop; running jobs end by themselves.",
             number,
         )
         yield messages.SUCCESS, text % {"number": grouped(number)}
+    if number := len(result.again):
+        text = ngettext(
+            "%(number)s job was asked to stop already.",
+            "%(number)s jobs were asked to stop already.",
+            number,
+        )
+        yield messages.WARNING, text % {"number": grouped(number)}
     if number := len(result.refused):
         reasons = [f"#{job_id}: {why}" for job_id, why in result.refused.items()]
         text = ngettext("%(number)s job not %(done)s.", "%(number)s jobs not %(done)s.", number)

@@ -5,6 +5,7 @@ from django.utils.translation import gettext as _
 from django_jobs.admin import muting, pressing, queue_pressing, trial_pressing, worker_pressing
 from django_jobs.admin.pressing import Given, Pressed, Verb
 from django_jobs.exceptions import JobError
+from django_jobs.serializers import clean_text
 
 VERBS: dict[str, Verb] = {
     **pressing.VERBS,
@@ -21,6 +22,7 @@ MAKING = frozenset(trial_pressing.VERBS)
 
 def press(verb: str, given: Given, by: str) -> Pressed:
     """Do what a button says; what cannot be done is told."""
+    given = {name: clean_text(text) for name, text in given.items()}
     try:
         return VERBS[verb][1](given, by)
     except JobError as problem:

@@ -10,7 +10,7 @@ from django_jobs.engines import get_engine
 from django_jobs.models import Job
 from django_jobs.operations import OperationResult
 from django_jobs.reports.overview import Amount
-from django_jobs.searching.criteria import RETRYING, Criteria, read
+from django_jobs.searching.criteria import RETRYING, Criteria, pinned, read
 from django_jobs.searching.matching import Jobs
 from django_jobs.searching.surveying import CAP, Survey
 from django_jobs.searching.terms import Terms
@@ -63,7 +63,7 @@ def propose(verb: str, terms: Terms, jobs: Jobs, to: int | None = None) -> Propo
     """
     alias = get_settings().DATABASE
     as_of = get_engine(alias).at(clock.now_or_none())
-    terms = _narrowed(verb, terms, read(terms, as_of))
+    terms = pinned(_narrowed(verb, terms, read(terms, as_of)), as_of)
     criteria = read(terms, as_of)
     survey = Survey(alias, criteria, to)
     everywhere = survey.is_whole or (survey.is_indexed and to is None)

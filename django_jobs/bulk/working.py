@@ -6,6 +6,7 @@ page undone, and the next worker goes on there.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from django.utils.translation import gettext_lazy
 
@@ -32,23 +33,50 @@ class Worked:
     page: BulkPage
 
 
+class PageFailed(Exception):
+    """A page of an operation raised `error`; nothing of it is done."""
+
+    def __init__(self, row: BulkOperation, error: Exception) -> None:
+        super().__init__(f"A page of the bulk operation {row} failed: {error}")
+        self.row = row
+        self.error = error
+
+
 def is_waiting(alias: str) -> bool:
     """Say whether there is an unfinished operation. Takes no lock."""
     return BulkOperation.objects.using(alias).filter(finished_at=None).exists()
 
 
-def work(engine: Engine, size: int, *, refuse: bool = False) -> Worked | None:
+def work(
+    engine: Engine,
+    size: int,
+    *,
+    refuse: bool = False,
+    beside: Collection[int] = (),
+    given_up: Mapping[int, str] = MappingProxyType({}),
+) -> Worked | None:
     """Work off the next `size` jobs of an operation that nobody else works on; `None`: none.
 
     Call it on an engine whose connection is this thread's. `refuse`: do nothing to these jobs.
+    `beside`: leave these operations alone. `given_up`: end these, for the reason. Raises PageFailed.
     """
     with engine.transaction():
-        row = engine.lock_bulk()
+        row = engine.lock_bulk(beside)
         if row is None:
             return None
-        page = _page(engine.connection.alias, row, size, refuse=refuse)
+        if why := given_up.get(row.pk):
+            page = BulkPage(row.last_id, refused={why: (0, 0)}, is_last=True)
+        else:
+            page = _tried_page(engine.connection.alias, row, size, refuse=refuse)
         engine.note_bulk(row, page, clock.now_or_none())
     return Worked(row, page)
+
+
+def _tried_page(alias: str, row: BulkOperation, size: int, *, refuse: bool) -> BulkPage:
+    try:
+        return _page(alias, row, size, refuse=refuse)
+    except Exception as error:
+        raise PageFailed(row, error) from error
 
 
 def _page(alias: str, row: BulkOperation, size: int, *, refuse: bool) -> BulkPage:

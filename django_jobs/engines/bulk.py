@@ -60,8 +60,8 @@ class BulkVerbs(ABC):
         """Write an operation; return its number, and whether it was not there already."""
 
     @abstractmethod
-    def lock_bulk(self) -> BulkOperation | None:
-        """Lock the oldest unfinished operation that nobody has locked; never waits."""
+    def lock_bulk(self, beside: Collection[int] = ()) -> BulkOperation | None:
+        """Lock the oldest unfinished operation that nobody has locked, none of `beside`; never waits."""
 
     @abstractmethod
     def note_bulk(self, row: BulkOperation, page: BulkPage, now: datetime | None = None) -> None:

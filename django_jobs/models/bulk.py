@@ -60,3 +60,8 @@ class BulkOperation(models.Model):
     def handled(self) -> int:
         """How many jobs it has dealt with."""
         return self.done + self.asked + self.refused
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether it was ended before it had looked at all: somebody stopped it, or it failed."""
+        return self.finished_at is not None and (bool(self.stopped_by) or self.last_id < self.high)

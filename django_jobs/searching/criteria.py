@@ -6,7 +6,7 @@ What a term cannot mean becomes a problem in words; a search with a problem find
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django_jobs.masking import SECRET_NAME
 from django_jobs.registry import nearest
 from django_jobs.searching.terms import Term, Terms
+from django_jobs.serializers import is_storable
 from django_jobs.states import State
 
 if TYPE_CHECKING:
@@ -101,6 +102,20 @@ def read(terms: Terms, now: datetime) -> Criteria:
     for term in terms.terms:
         reader.read(term)
     return reader.criteria(terms.problems)
+
+
+def pinned(terms: Terms, now: datetime) -> Terms:
+    """Return `terms` with the days and times in them written so that they mean one instant anywhere.
+
+    Whoever reads them later may be in another time zone than the one who has typed them.
+    """
+
+    def with_zone(term: Term) -> Term:
+        is_time = term.name.lower() in {"since", "until"} and not SPAN.fullmatch(term.value.lower())
+        instant = _instant(term.value, now) if is_time else None
+        return term if instant is None else replace(term, value=instant.isoformat())
+
+    return replace(terms, terms=tuple(with_zone(term) for term in terms.terms))
 
 
 class _Reader:
@@ -247,17 +262,16 @@ def _readings(term: Term) -> tuple[Any, ...]:
 
 
 def _instant(text: str, now: datetime) -> datetime | None:
+    found: datetime | None
     try:
         if span := SPAN.fullmatch(text.lower()):
-            return now - timedelta(seconds=int(span[1]) * SECONDS[span[2]])
-        found = parse_datetime(text)
+            found = now - timedelta(seconds=int(span[1]) * SECONDS[span[2]])
+        else:
+            found = parse_datetime(text)
         if found is None and (day := parse_date(text)):
             found = datetime.combine(day, time())
     except (ValueError, OverflowError):  # well formed, but there is no such day
         return None
-    if found is None:
+    if found is None or not is_storable(found):
         return None
-    try:
-        return make_aware(found) if is_naive(found) else found
-    except (ValueError, OverflowError):
-        return None
+    return make_aware(found) if is_naive(found) else found

@@ -62,7 +62,10 @@ class Terms:
 
     def hiding_payload(self) -> Self:
         """Return the terms with the values of arguments hidden."""
-        shown = (replace(t, value="•••") if t.name.startswith("args.") else t for t in self.terms)
+        shown = (
+            replace(term, value="•••") if term.name.lower().startswith("args.") else term
+            for term in self.terms
+        )
         return replace(self, terms=tuple(shown))
 
 

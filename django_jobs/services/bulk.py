@@ -1,19 +1,27 @@
 """Works off what operators want done to very many jobs, a page at a time."""
 
 import logging
+from collections.abc import Collection
 
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
+from django.utils.translation import gettext as _
 
 from django_jobs import clock
 from django_jobs.bulk import is_waiting, work
-from django_jobs.bulk.working import Worked
+from django_jobs.bulk.working import PageFailed, Worked
 from django_jobs.engines.base import Engine
+from django_jobs.masking import mask_text
+from django_jobs.searching.terms import split
 from django_jobs.services.base import Service
 
 logger = logging.getLogger("django_jobs")
 
 PAGE = 500
 PAGES = 20
+TRIES = 3
+"""So often a worker tries a page that fails; then it gives the operation up."""
+
+LONGEST_REASON = 200
 BUDGET = 0.5
 """Seconds after which the housekeeper sees to its leases again."""
 
@@ -27,6 +35,8 @@ class BulkWorker(Service):
     def __init__(self) -> None:
         super().__init__()
         self._size = PAGE
+        self._tries: dict[int, int] = {}
+        self._given_up: dict[int, str] = {}
 
     def hear(self, word: str) -> None:
         """Be due at once when there is an operation."""
@@ -39,9 +49,13 @@ class BulkWorker(Service):
         if not is_waiting(engine.connection.alias):
             return set()
         until = clock.monotonic() + BUDGET
-        ready = False
-        for _ in range(PAGES):
-            worked = self._work(engine)
+        ready, resting = False, set[int]()
+        for _page in range(PAGES):
+            try:
+                worked = self._work(engine, resting)
+            except PageFailed as failure:
+                self._note(engine, failure, resting)
+                continue
             if worked is None:
                 break
             ready = ready or bool(worked.page.done)
@@ -52,30 +66,49 @@ class BulkWorker(Service):
             self.hurry()
         return {Engine.ANY_QUEUE} if ready else set()
 
-    def _work(self, engine: Engine) -> Worked | None:
+    def _work(self, engine: Engine, resting: Collection[int]) -> Worked | None:
         try:
-            worked = work(engine, self._size)
-        except OperationalError as error:
-            if not engine.is_busy(error):
+            worked = work(engine, self._size, beside=resting, given_up=self._given_up)
+        except PageFailed as failure:
+            if not engine.is_busy(failure.error):
                 raise
             # One of the jobs is locked: fewer at once, until that one is alone.
             if self._size > 1:
                 self._size = max(self._size // 8, 1)
                 return None
-            worked = work(engine, 1, refuse=True)
+            worked = work(engine, 1, refuse=True, beside=resting)
         self._size = min(self._size * 2, PAGE)
         if worked is not None:
+            self._tries.pop(worked.row.pk, None)
+            self._given_up.pop(worked.row.pk, None)
             _report(worked)
         return worked
+
+    def _note(self, engine: Engine, failure: PageFailed, resting: set[int]) -> None:
+        """Let an operation rest whose page has failed, and give it up when that goes on."""
+        row, error = failure.row, failure.error
+        outage = isinstance(error, OperationalError) and not engine.is_too_slow(error)
+        if outage or isinstance(error, InterfaceError):
+            raise error
+        tries = self._tries[row.pk] = self._tries.get(row.pk, 0) + 1
+        logger.error("A page of the bulk operation %s failed (%d)", row, tries, exc_info=error)
+        if tries < TRIES:
+            resting.add(row.pk)
+            return
+        said = mask_text(next(iter(str(error).splitlines()), ""))[:LONGEST_REASON]
+        text = _("given up: %(times)s times a page of it failed with %(kind)s: %(error)s")
+        facts = {"times": tries, "kind": type(error).__name__, "error": said}
+        self._given_up[row.pk] = text % facts
 
 
 def _report(worked: Worked) -> None:
     row, page = worked.row, worked.page
     if row.started_at is None:
-        logger.info(
-            "Bulk operation %s, asked for by %s, begins: %s", row, row.created_by, row.search
-        )
-    if page.is_last:
+        search = split(row.search).hiding_payload()
+        logger.info("Bulk operation %s, asked for by %s, begins: %s", row, row.created_by, search)
+    if page.is_last and page.last_id < row.high:
+        logger.error("Bulk operation %s is %s", row, "; ".join(page.refused))
+    elif page.is_last:
         done = row.done + page.done + row.asked + page.asked
         refused = row.refused + sum(count for count, _ in page.refused.values())
         logger.info("Bulk operation %s is done: %d jobs, %d refused", row, done, refused)

@@ -12,7 +12,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
-from django_jobs import operations
+from django_jobs import operations, subjects
 from django_jobs.admin import JobsPanel, install
 from django_jobs.admin.panel import FACES
 from django_jobs.models import Job
@@ -304,3 +304,15 @@ def test_the_jobs_database_is_asked(admin_client, row, settings):
 
 def test_the_pages_of_the_default_site_stay_what_they_are():
     assert not admin.site.is_registered(Purchase)
+
+
+def test_after_the_login_the_way_leads_back_to_the_row(client, row):
+    response = client.post(button_of(row, about(row, failed=True)))
+    assert response["Location"] == f"/admin/login/?next={page_of(row)}"
+
+
+def test_a_row_whose_key_is_too_long_for_a_job_keeps_its_page(admin_client, row, monkeypatch):
+    job = about(row, failed=True)
+    monkeypatch.setattr(subjects, "LONGEST", 10)
+    assert "jobs-panel" not in content(admin_client, row)
+    assert admin_client.post(button_of(row, job)).status_code == 404

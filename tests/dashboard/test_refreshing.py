@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import cache
+from django.core.cache.backends.base import BaseCache
 
 import django_jobs
 from django_jobs.admin import refreshing
+from django_jobs.models import Queue
 from tests.conftest import NOON
 from tests.dashboard.pages import PAGE, failing, press, raw, trouble
 from tests.factories import JobFactory, QueueFactory, WorkerFactory
@@ -148,3 +150,61 @@ def test_htmx_is_told_to_evaluate_nothing(admin_client):
     assert '"includeIndicatorStyles":false' in page
     assert not re.search(r'hx-(on|vals|vars)|hx-trigger="[^"]*\[', page)
     assert PAGE in page
+
+
+class BrokenCache(BaseCache):
+    """A cache that is down."""
+
+    def __init__(self, *_):
+        super().__init__({})
+
+    def add(self, *_, **__):
+        raise ConnectionError("no answer")
+
+    get = set = delete = touch = has_key = add
+
+
+@pytest.fixture
+def cache_is_down(settings):
+    settings.CACHES = {"default": {"BACKEND": "tests.dashboard.test_refreshing.BrokenCache"}}
+
+
+@pytest.mark.usefixtures("cache_is_down")
+@pytest.mark.parametrize("screen", ["", "failed/", "queue/", "worker/"])
+def test_the_screens_keep_fresh_while_the_cache_is_down(admin_client, caplog, screen):
+    trouble()
+    assert admin_client.get(f"{PAGE}{screen}").status_code == 200
+    found = regions(admin_client.get(f"{PAGE}{screen}live/", headers=HTMX).content.decode())
+    assert len(found) > 1
+    assert "Django's cache fails: ConnectionError: no answer" in caplog.text
+
+
+@pytest.mark.usefixtures("cache_is_down")
+def test_what_is_pressed_while_the_cache_is_down_is_done_and_told(admin_client):
+    QueueFactory(name="mail")
+    said = press(admin_client, "pause", queue="mail")
+    assert said == ["The queue “mail” is paused; its running jobs go on."]
+
+
+def test_what_the_database_refuses_is_not_taken_for_a_fault_of_the_cache(admin_client, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("the database says no")
+
+    monkeypatch.setattr(refreshing, "look", refuse)
+    with pytest.raises(RuntimeError):
+        live(admin_client)
+
+
+def test_one_look_serves_people_of_other_rights_and_languages(admin_client, staff, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
+    trouble()
+    operator = live(admin_client).content.decode()
+    Queue.objects.all().delete()  # whoever looks anew would see that
+    german = admin_client.get(LIVE, headers={**HTMX, "accept-language": "de"}).content.decode()
+    viewer = live(staff("view_job")).content.decode()
+    assert "Retry all 10" in operator
+    assert "Retry" not in viewer
+    assert "reports" in operator
+    assert 'id="jobs-queues"' not in viewer
+    assert "Probleme" in german
+    assert "reports" in german

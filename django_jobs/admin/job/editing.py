@@ -9,7 +9,6 @@ from inspect import Parameter
 from typing import Any
 
 from django import forms
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from django_jobs import calls
@@ -22,6 +21,7 @@ from django_jobs.admin.hidden_values import (
 from django_jobs.admin.job.assembling import Call, assemble
 from django_jobs.admin.job.fields import MISSING, ValueField, field_of, hints
 from django_jobs.admin.job.verbs import Told, told
+from django_jobs.admin.pressing import instant_in
 from django_jobs.display import masked_arguments
 from django_jobs.exceptions import JobError
 from django_jobs.models import Job
@@ -53,11 +53,8 @@ class ArgumentsForm(forms.Form):
 
     def clean_as_of(self) -> Any:
         """Return the instant as of which the page shows the job."""
-        try:
-            found = parse_datetime(self.cleaned_data["as_of"])
-        except ValueError:
-            found = None
-        if found is None or found.tzinfo is None:
+        found = instant_in(self.cleaned_data["as_of"])
+        if found is None:
             raise forms.ValidationError(_("The request was incomplete. Load the page anew."))
         return found
 

@@ -27,12 +27,14 @@ from django_jobs.admin.job.regions import JobRegions, May
 from django_jobs.admin.job.runs import Values
 from django_jobs.admin.job.verbs import DUPLICATE, OPERATE, VERBS, Told
 from django_jobs.admin.refreshing import forget_shared, live
+from django_jobs.admin.returning import posted
 from django_jobs.admin.rights import Rights, may_see_payload
 from django_jobs.admin.screens import STOP, Screen
 from django_jobs.calls import CHANGEABLE
 from django_jobs.conf import get_settings
 from django_jobs.display import printable
 from django_jobs.models import Job, JobRun
+from django_jobs.operations import NOT_FOUND
 from django_jobs.reports import closeup
 from django_jobs.reports.reading import Reading, TooSlow
 from django_jobs.reports.stored import Garbled, reading_stored
@@ -67,11 +69,11 @@ class JobPage(Screen):
 
     def urls(self) -> list[URLPattern]:
         """Return the addresses that belong to the page."""
-        wrap = self.site.admin_view
-        name = "django_jobs_job_{}".format
+        wrap, name = self.site.admin_view, "django_jobs_job_{}".format
+        act = posted(self.site, self.act, lambda _request, job_id, **_: self._home(job_id))
         return [
             path("<int:job_id>/live/", self.live, name=name("live")),
-            path("<int:job_id>/do/<str:verb>/", wrap(self.act), name=name("act")),
+            path("<int:job_id>/do/<str:verb>/", act, name=name("act")),
             path("<int:job_id>/arguments/", wrap(self.edit), name=name("arguments")),
             path("<int:job_id>/download/<str:what>/", wrap(self.download), name=name("download")),
         ]
@@ -79,7 +81,7 @@ class JobPage(Screen):
     def page(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
         """Show a job; `None` where there is none, which Django's own view then says."""
         job_id = _number(object_id)
-        if job_id is None or request.method not in {"GET", "HEAD"}:
+        if job_id is None:
             return None
         try:
             found = self._look(request, job_id, closeup.read, JobRegions.all)
@@ -130,13 +132,15 @@ class JobPage(Screen):
         may = self._may(request)
         if not (may.operate if needed == OPERATE else may.enqueue):
             raise PermissionDenied
-        if job is not None:
-            self._check(request, job)
+        if job is None:  # or the project's page hides it
+            told = Told(_("No change: %(problem)s") % {"problem": NOT_FOUND})
+            return self.tell(request, job_id, f"#{job_id}", told)
+        self._check(request, job)
         if verb == DUPLICATE and not payload.CALL.isdisjoint(unreadable):
             told = Told(_("Nothing was enqueued: the arguments are not readable."))
         else:
             told = do(job_id, request.POST, request.user.get_username())
-        return self.tell(request, job_id, str(job or f"#{job_id}"), told)
+        return self.tell(request, job_id, str(job), told)
 
     @_if_readable
     @transaction.non_atomic_requests(using=get_settings().DATABASE)

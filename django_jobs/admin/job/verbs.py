@@ -71,6 +71,8 @@ def told(result: OperationResult, job_id: int, done: str) -> Told:
     """Return in words what became of an operation on one job."""
     if result.done:
         return Told(_("Job #%(id)d was %(done)s.") % {"id": job_id, "done": done}, done)
+    if result.again:
+        return Told(_("No change: job #%(job)s was asked to stop already.") % {"job": job_id})
     if result.asked:
         text = _("Job #%(id)d was asked to stop; it ends by itself.") % {"id": job_id}
         return Told(text, _("asked to stop"))

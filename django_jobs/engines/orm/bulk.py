@@ -1,5 +1,6 @@
 """Operations on very many jobs: `add_bulk`, `lock_bulk`, `note_bulk`, `stop_bulk`, `prune_bulk`."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db.models import F, QuerySet
@@ -40,9 +41,10 @@ class BulkRows(Rows):
         )
         return row.pk, created
 
-    def lock_bulk(self) -> BulkOperation | None:
-        """Lock the oldest unfinished operation that nobody has locked."""
-        return self.free(self.bulks.filter(finished_at=None).order_by("pk")).first()
+    def lock_bulk(self, beside: Collection[int] = ()) -> BulkOperation | None:
+        """Lock the oldest unfinished operation that nobody has locked, none of `beside`."""
+        rows = self.bulks.filter(finished_at=None).exclude(pk__in=beside)
+        return self.free(rows.order_by("pk")).first()
 
     def note_bulk(self, row: BulkOperation, page: BulkPage, now: datetime | None = None) -> None:
         """Add what became of a page to the locked operation."""
