@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from django_jobs.admin.pressing import MINUTES
+from django_jobs.admin.buttons.pressing import MINUTES
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import Screen
 from django_jobs.display import ago, duration

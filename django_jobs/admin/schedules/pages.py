@@ -24,9 +24,9 @@ from django.utils.translation import gettext_lazy as _
 
 from django_jobs import clock, schedules
 from django_jobs.admin.rights import PAYLOAD
-from django_jobs.admin.schedule_actions import ENQUEUEING, ScheduleActions
-from django_jobs.admin.schedule_forms import COMING, ScheduleActionForm, ScheduleForm, zones
-from django_jobs.admin.schedule_past import drawn
+from django_jobs.admin.schedules.actions import ENQUEUEING, ScheduleActions
+from django_jobs.admin.schedules.forms import COMING, ScheduleActionForm, ScheduleForm, zones
+from django_jobs.admin.schedules.past import drawn
 from django_jobs.admin.screens import LATE_FRAME
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, call_text, duration

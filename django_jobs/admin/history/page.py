@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from django_jobs import clock
 from django_jobs.admin.charts import about, count, percent
-from django_jobs.admin.history_charts import charts
+from django_jobs.admin.history.charts import charts
 from django_jobs.admin.refreshing import live
 from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings

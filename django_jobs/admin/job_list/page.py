@@ -25,9 +25,9 @@ from django.utils.translation import gettext_lazy
 
 from django_jobs import clock, operations
 from django_jobs.admin.base import RecordAdmin
-from django_jobs.admin.bulk import BulkScreen
-from django_jobs.admin.job_chips import above
-from django_jobs.admin.job_news import JobNews
+from django_jobs.admin.bulk.asking import BulkScreen
+from django_jobs.admin.job_list.chips import above
+from django_jobs.admin.job_list.news import JobNews
 from django_jobs.admin.job_search import OWN, JobSearch
 from django_jobs.admin.returning import posted
 from django_jobs.admin.state_marks import state_mark
