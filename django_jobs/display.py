@@ -105,6 +105,11 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
     return mask_text(json.dumps(mask_value(value), ensure_ascii=False, indent=indent))
 
 
+def as_written(text: str) -> str:
+    """Return code, such as `0 2 * * *`, so that it reads from left to right in every language."""
+    return f"\u2066{text}\u2069" if get_language_bidi() else text
+
+
 def _isolated(text: str) -> str:
     """Keep the order within `text` in a language that goes from right to left."""
     return f"\u2068{text}\u2069" if get_language_bidi() else text
