@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.browsing import Browsing, chromium
-from tests.browser.serving import served
+from tests.browser.serving import STRICT, served
 
 NEEDED = "NEEDS_BROWSER"
 """Where this variable is set, a browser that is missing is an error."""
@@ -54,7 +54,7 @@ def browser():
 def server(transactional_db, settings):
     """Return the address of a server, whose pages refresh twice a second."""
     settings.DJANGO_JOBS = {**settings.DJANGO_JOBS, "ADMIN_REFRESH": 0.5}
-    with served() as address:
+    with served(STRICT) as address:
         yield address
 
 
