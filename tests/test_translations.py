@@ -18,7 +18,7 @@ from django.utils.translation import templatize
 
 import django_jobs
 from django_jobs import operations
-from django_jobs.display import ago, duration, grouped, undated
+from django_jobs.display import ago, as_written, duration, grouped, undated
 from django_jobs.models import Batch, BulkOperation, Event, Job, Queue, Schedule, Worker
 from django_jobs.reports import explaining, verdict
 from django_jobs.states import WORDS, IfFailed, RunOutcome, State, StepState, Wish, spoken
@@ -211,8 +211,10 @@ class TestGerman:
         with translation.override("ar"):
             assert duration(65) == "\u20681 min 5 s\u2069"
             assert ago(NOON, NOON + timedelta(hours=2)).startswith("\u2068")
+            assert as_written("0 2 * * *") == "\u20660 2 * * *\u2069"
         with translation.override("de"):
             assert duration(65) == "1 min 5 s"
+            assert as_written("0 2 * * *") == "0 2 * * *"
 
     @pytest.mark.django_db
     @pytest.mark.usefixtures("german", "frozen_clock")
