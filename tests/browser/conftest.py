@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from django.core.cache import cache
 
 from tests.browser.browsing import Browsing, chromium
 from tests.browser.serving import STRICT, served
@@ -48,6 +49,12 @@ def browser():
     """Return a browser. Its loop runs in this thread, hence for one module at a time."""
     with chromium() as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def _nothing_shared():
+    """Forget what the pages of the test before have looked up: two seconds long all would see it."""
+    cache.clear()
 
 
 @pytest.fixture
