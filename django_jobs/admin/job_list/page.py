@@ -79,7 +79,8 @@ class JobList(ChangeList):
         self.paginator = Paginator(page.jobs, self.list_per_page)
         self.result_list = cast("Any", list(page.jobs))
         self.result_count = len(page.jobs)
-        self.full_result_count = None
+        # Nothing was counted; a theme that compares the two is to say nothing of it.
+        self.full_result_count = self.result_count
         self.show_full_result_count = False
         self.show_admin_actions = bool(page.jobs)
         self.can_show_all = self.multi_page = False
