@@ -36,7 +36,8 @@ def lines(db):
 
     if not is_sqlite:
         with connection.cursor() as cursor:  # a handful of rows is read faster in other ways
-            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+            for way in ("seqscan", "bitmapscan", "sort"):
+                cursor.execute(f"SET LOCAL enable_{way} = off")
     with connection.execute_wrapper(explain):
         look("default", NOON)
     return found
