@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from django_jobs import staffing
+from django_jobs.engines import get_engine
 from django_jobs.exceptions import WorkerBusy, WorkerNotFound
 from django_jobs.models import Claim, Worker
 from django_jobs.reports import explaining, verdict
@@ -103,3 +104,16 @@ def test_a_quiet_worker_serves_no_queue_and_a_job_says_so(wish, advice):
     assert advice in reason.advice
     WorkerFactory(name="web-3:3")
     assert not [item for item in explaining.explain(job.pk) if "would serve" in item.text]
+
+
+def test_workers_are_told_of_what_is_new_and_of_nothing_else(
+    monkeypatch, django_capture_on_commit_callbacks
+):
+    told = []
+    engine = type(get_engine("default"))
+    monkeypatch.setattr(engine, "notify", lambda _, words: told.append(words))
+    row = WorkerFactory()
+    with django_capture_on_commit_callbacks(execute=True):
+        staffing.quiet(row.name)
+        staffing.quiet(row.name)
+    assert told == [{engine.WISHES}]
