@@ -16,7 +16,8 @@ class DjangoJobsConfig(AppConfig):
 
     def ready(self) -> None:
         """Import each app's `jobs.py`, as the admin imports each app's `admin.py`."""
-        from django_jobs import checks  # noqa: F401, PLC0415 - registers itself, needs the apps
+        # Both register what is theirs, and need the apps.
+        from django_jobs import checks, trial  # noqa: F401, PLC0415
         from django_jobs.conf import get_settings  # noqa: PLC0415
         from django_jobs.models import Schedule  # noqa: PLC0415
         from django_jobs.schedules.operating import cancel_held  # noqa: PLC0415

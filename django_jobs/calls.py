@@ -18,6 +18,7 @@ from django_jobs.engines import get_engine
 from django_jobs.engines.calls import NewCall
 from django_jobs.models import Job
 from django_jobs.operations import KEY_TAKEN, NOT_FOUND, OperationResult
+from django_jobs.origins import by_hand
 from django_jobs.states import State
 from django_jobs.subjects import KeyIn
 from django_jobs.subscriptions import Event
@@ -70,9 +71,10 @@ def change_arguments(
     return result
 
 
-def duplicate(job_id: int, *, seen: int | None = None) -> Copy:
+def duplicate(job_id: int, *, by: str = "", seen: int | None = None) -> Copy:
     """Enqueue the call of a job anew, with its queue, priority, attempts, unique key and row.
 
+    `by`, who wants it, is for people to read; who enqueued the first job did not enqueue this one.
     `seen`: the newest job that repeats it, as the caller knows (0: none); where there is a newer
     one, nothing is enqueued, so that of two who press a button one does it. Raises as `enqueue`
     does for a call that the function does not take any more, and JobNotFound.
@@ -95,6 +97,7 @@ def duplicate(job_id: int, *, seen: int | None = None) -> Copy:
         definition.about = call.about  # whatever the arguments say by now
         arguments = _with_event(definition, tuple(call.args), call.kwargs)
         copy = enqueueing.new_job(definition, *arguments)
+        copy = copy._replace(enqueued_by=by_hand(by))
         [handle] = enqueueing.insert(engine, [copy])
         if not handle.created or handle.id is None:
             return Copy(handle.id, str(KEY_TAKEN))

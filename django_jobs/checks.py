@@ -20,7 +20,7 @@ from django.db.models import Func, TextField, Value
 from django_jobs import clock, conf, registry
 from django_jobs.conf import get_settings
 from django_jobs.models import Claim, Schedule
-from django_jobs.reports.summary import unserved
+from django_jobs.reports.summary import CAP, unserved
 from django_jobs.subjects import KeyIn
 from django_jobs.timetables.planning import PUNCTUAL
 
@@ -263,7 +263,8 @@ def _unserved_queues(alias: str) -> list[CheckMessage]:
 
 def _silent_workers(alias: str) -> list[CheckMessage]:
     expired = Claim.objects.using(alias).filter(expires_at__lt=clock.now())
-    count = sum(len(job_ids) for job_ids in expired.values_list("job_ids", flat=True))
+    held = expired.order_by("pk").values_list("job_ids", flat=True)[:CAP]
+    count = sum(len(job_ids) for job_ids in held)
     if not count:
         return []
     text = f"Jobs held by workers that stopped answering: {count}."

@@ -90,6 +90,10 @@ class Settings:
     )
     WARN_NO_WORKER: float = _meaning("age of the newest sign of a worker that is suspicious", 60.0)
 
+    WARN_JOBS: int = _meaning(
+        "so many jobs on record are a problem (PostgreSQL, estimated); 0: never", 10_000_000, low=0
+    )
+
     @property
     def extend_interval(self) -> float:
         """Seconds between two extensions of the leases: a quarter of the lease."""

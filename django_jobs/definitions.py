@@ -43,6 +43,8 @@ T = TypeVar("T")
 
 OPTIONS = frozenset(Options.__annotations__)
 CHANGES = frozenset(Changes.__annotations__)
+KEPT_AS = {"max_attempts": "_max_attempts", "request": "enqueued_by"}
+"""Attributes that are not called like the option."""
 
 
 class JobDefinition(Generic[P, R_co]):
@@ -56,12 +58,13 @@ class JobDefinition(Generic[P, R_co]):
     `schedules` (as declared), `on` (triggers), `cancel_on`, `on_failure` (name of a job),
     `wants_event` (its first parameter is an `Event`), `signature` (without the context),
     `parameters` (the same, ready to check calls), `about` (the name of the row that its jobs are
-    about, or where its key is), `run_after` and `unique_key` (by `using()`).
+    about, or where its key is), `run_after`, `unique_key` and `enqueued_by` (by `using()`).
     """
 
     wants_context = False
     run_after: datetime | timedelta | None = None
     unique_key: str | None = None
+    enqueued_by: str | None = None
 
     def __init__(
         self, func: Callable[..., Any], signature: inspect.Signature, **options: Any
@@ -112,12 +115,12 @@ class JobDefinition(Generic[P, R_co]):
     def using(self, **changes: Unpack[Changes]) -> Self:
         """Return a copy whose jobs are enqueued with `changes`; the original stays as it is.
 
-        Takes `queue`, `priority`, `run_after`, `max_attempts`, `unique_key` and `about`, as
-        `Changes` describes them, and raises as `@job` does for wrong ones.
+        Takes `queue`, `priority`, `run_after`, `max_attempts`, `unique_key`, `about` and `request`,
+        as `Changes` describes them, and raises as `@job` does for wrong ones.
         """
         changed = copy.copy(self)
         for name, value in clean(self.name, changes, CHANGES).items():
-            setattr(changed, "_max_attempts" if name == "max_attempts" else name, value)
+            setattr(changed, KEPT_AS.get(name, name), value)
         return changed
 
     @overload

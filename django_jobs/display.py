@@ -102,7 +102,12 @@ def call_text(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """Return a JSON value as text for people, with what looks like a credential masked."""
-    return mask_text(json.dumps(mask_value(value), ensure_ascii=False, indent=indent))
+    return printable(mask_text(json.dumps(mask_value(value), ensure_ascii=False, indent=indent)))
+
+
+def printable(text: str) -> str:
+    """Return `text` as it can be sent: half a character of two (a surrogate) is spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _isolated(text: str) -> str:

@@ -226,6 +226,7 @@ def new_job(definition: "Definition", args: tuple[Any, ...], kwargs: Mapping[str
         watched=bool(what_cancels),
         cancels=what_cancels,
         about=subject(definition, args, kwargs),
+        enqueued_by=definition.enqueued_by,
     )
 
 

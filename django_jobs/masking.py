@@ -35,6 +35,15 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
 )
 
+_NAME = re.compile(
+    r"""(?:\\?(?P<mark>["'])(?P<quoted>[^"']{1,255}?)\\?(?P=mark)|(?<![\w.-])(?P<bare>[\w.-]{1,255}))"""
+    r"""\s{0,20}[:=]\s{0,20}"""
+)
+_VALUE = re.compile(
+    r"""(?P<quote>\\?["'])(?:[^"'\\]|\\.|(?!(?P=quote))["'])*(?:(?P=quote))?|[\[{].*|[^\s,;}\]]+""",
+    re.DOTALL,
+)
+
 
 def mask_text(text: str, secrets: Iterable[str] = ()) -> str:
     """Return `text` with each of `secrets`, and what looks like a credential, masked."""
@@ -42,6 +51,35 @@ def mask_text(text: str, secrets: Iterable[str] = ()) -> str:
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def mask_broken(text: str, secret_names: Iterable[str] = ()) -> str:
+    """Return a text that is not the JSON it should be, with whatever might be a secret masked.
+
+    Where a name reads like a credential, or is one of `secret_names`, what follows it is masked: a
+    quoted text or a word, and everything from an opening bracket on, whose end nobody knows.
+    """
+    names, parts, end = set(secret_names), [], 0
+    for found in _NAME.finditer(text):
+        name = found["bare"] or _unescaped(found["quoted"])
+        hides = found.start() >= end and (name in names or is_secret(name))
+        value = _VALUE.match(text, found.end()) if hides else None
+        if value is not None:
+            parts += [text[end : value.start()], MASK]
+            end = value.end()
+    return mask_text("".join([*parts, text[end:]]))
+
+
+def is_secret(name: str) -> bool:
+    """Say whether a name reads like that of a credential."""
+    return bool(SECRET_NAME.search(name))
+
+
+def _unescaped(name: str) -> str:
+    try:
+        return str(json.loads(f'"{name}"'))
+    except ValueError:
+        return name
 
 
 def mask_literals(text: str, secrets: Iterable[str]) -> str:

@@ -293,7 +293,7 @@ def _reasons(alias: str, ids: list[int], otherwise: str) -> dict[int, str]:
 
 
 def _situation(row: Mapping[str, Any]) -> str:
-    state = State(row["state"])
+    state = row["state"]
     word = label(
         state,
         row["attempt"],
@@ -301,7 +301,7 @@ def _situation(row: Mapping[str, Any]) -> str:
         waits=bool(row["waiting_for"]),
     )
     since = row["finished_at"] if state in FINAL else None
-    if state is State.RUNNING:
+    if state == State.RUNNING:
         since = row["cancel_requested_at"] or row["started_at"]
     text = _("it is %(state)s") % {"state": _(word)}
     return text + since_words(since) if since else text

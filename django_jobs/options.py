@@ -10,11 +10,13 @@ from typing import Any, Literal, TypedDict, TypeVar
 
 from django.conf import settings as django_settings
 from django.db.models import Model
+from django.http import HttpRequest
 
 from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.declarations import ScheduleDeclaration
 from django_jobs.exceptions import InvalidEvent, InvalidQueue, InvalidSchedule
+from django_jobs.origins import of_request
 from django_jobs.registry import nearest
 from django_jobs.retries import BackoffFunction, as_seconds
 from django_jobs.serializers import clean_text
@@ -46,6 +48,8 @@ class Changes(TypedDict, total=False):
     or a timedelta from now; `None`: at once. `max_attempts`: 1 … 100. `unique_key`: text of at
     most 255 characters; while a live job carries it, enqueueing gives that job back. `about`: the
     saved row of the project that the job is about; one, no list. `None`: none, whatever is declared.
+    `request`: the request that a view answers; the job keeps its user's name, its view and its id, not
+    the request. `None`: there is none.
     """
 
     queue: str
@@ -54,6 +58,7 @@ class Changes(TypedDict, total=False):
     max_attempts: int
     unique_key: str | None
     about: Model | None
+    request: HttpRequest | None
 
 
 class Options(TypedDict, total=False):
@@ -312,6 +317,13 @@ def _about(job: str, value: Any) -> KeyIn | str | None:
         raise type(problem)(f"{job}: {problem}") from None
 
 
+def _request(job: str, value: Any) -> str | None:
+    try:
+        return of_request(value)
+    except TypeError as problem:
+        raise TypeError(f"{job}: {problem}") from None
+
+
 CLEANERS: dict[str, Callable[[str, Any], Any]] = {
     "name": _name,
     "queue": _queue,
@@ -332,4 +344,5 @@ CLEANERS: dict[str, Callable[[str, Any], Any]] = {
     "cancel_on": _cancel_on,
     "on_failure": _on_failure,
     "about": _about,
+    "request": _request,
 }

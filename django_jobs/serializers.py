@@ -49,6 +49,10 @@ class NotStorable(TypeError):
         super().__init__(f"{path} is {what}. {hint}".strip())
 
 
+class NotReadable(ValueError):
+    """A stored text is no JSON, or deeper nested than what is ever stored here."""
+
+
 def dump_arguments(
     job: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], names: tuple[str, ...], limit: int
 ) -> tuple[str, str]:
@@ -111,6 +115,22 @@ def load(text: str | None) -> Any:
         return EMPTY[text]()
     assert text is not None
     return json.loads(text)
+
+
+def load_stored(text: str) -> Any:
+    """Return the value of a text that anybody may have stored; raises NotReadable."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NotReadable from error
+    level, depth = [value], 0
+    while level:
+        if depth > MAX_DEPTH:
+            raise NotReadable
+        containers = (item for item in level if isinstance(item, (list, dict)))
+        values = (item.values() if isinstance(item, dict) else item for item in containers)
+        level, depth = [inner for some in values for inner in some], depth + 1
+    return value
 
 
 def clean_text(text: str) -> str:

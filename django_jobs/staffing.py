@@ -1,7 +1,7 @@
 """What people may want of workers: to be quiet, to go on, to stop, to be forgotten.
 
-A worker reads it with its next sign of life; on PostgreSQL it is told to give one at once. Processes
-of one start obey together.
+On PostgreSQL a worker is told to read it at once, on SQLite it does within two seconds of the commit;
+whoever hears of nothing reads it with the next sign of life. Processes of one start obey together.
 """
 
 from datetime import timedelta

@@ -220,14 +220,14 @@ def label(
 ) -> str:
     """Return the word people read for a state: a finer one than the seven stored ones.
 
-    `waits`: for another try of a step, which uses up no attempt of the job.
+    `waits`: for another try of a step, which uses up no attempt of the job. A state that is none
+    of the seven is its own word: whoever finds it in a row is shown it.
     """
-    state = State(state)
-    if state is State.RUNNING and cancel_requested:
+    if state == State.RUNNING and cancel_requested:
         return "stopping"
-    if state is State.SCHEDULED and (attempt > 0 or waits):
+    if state == State.SCHEDULED and (attempt > 0 or waits):
         return "retrying"
-    return state.value.lower()
+    return str(state).lower()
 
 
 WORDS = {
@@ -278,6 +278,9 @@ def as_choices(names: type[StrEnum]) -> list[tuple[str, Any]]:
     return [(member.value, WORDS[word] if (word := spoken(member)) else "") for member in names]
 
 
-def spoken(name: StrEnum) -> str:
-    """Return a member of ours as plain words, in English; `WORDS` has them in other languages."""
-    return name.value.lower().replace("_", " ")
+def spoken(name: str) -> str:
+    """Return a member of ours as plain words, in English; `WORDS` has them in other languages.
+
+    A text that is no member any more becomes words, too.
+    """
+    return name.lower().replace("_", " ")

@@ -74,6 +74,19 @@ def test_a_copy_is_a_new_job_with_the_same_call():
     assert calls.duplicate(row.pk) == calls.Copy(new.pk, operations.KEY_TAKEN)
 
 
+def test_a_copy_is_enqueued_by_the_one_who_copied_it():
+    row = JobFactory(failed=True, enqueued_by="view=shop:checkout user=ana")
+    named, nobody = calls.duplicate(row.pk, by="bob\x00\n"), calls.duplicate(row.pk)
+    assert Job.objects.get(pk=named.job_id).enqueued_by == "bob\N{REPLACEMENT CHARACTER}"
+    assert Job.objects.get(pk=nobody.job_id).enqueued_by is None
+
+
+def test_a_call_that_is_changed_keeps_who_enqueued_it():
+    row = JobFactory(failed=True, enqueued_by="view=shop:checkout user=ana")
+    assert calls.change_arguments(row.pk, (5,), {}, as_of=ENDED).done
+    assert Job.objects.get(pk=row.pk).enqueued_by == "view=shop:checkout user=ana"
+
+
 def test_a_copy_is_about_the_same_row():
     row = JobFactory(failed=True, about="shop.order:17")
     assert Job.objects.get(pk=calls.duplicate(row.pk).job_id).about == "shop.order:17"

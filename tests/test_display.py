@@ -95,3 +95,8 @@ def test_collected_arguments_are_masked_by_their_own_name_and_by_their_groups():
         {"pin_code": MASK, "note": "x"},
     )
     assert masked_arguments("tests.hush", [], {"note": "x"}) == ([], {"note": MASK})
+
+
+def test_half_a_character_of_two_can_be_sent():
+    assert json_text({"a": "x\ud800"}) == '{"a": "x\\ud800"}'
+    assert json_text("\U0001f600") == '"\U0001f600"'

@@ -127,6 +127,12 @@ def test_a_waiting_job_whose_name_nothing_has_says_so():
     )
 
 
+def test_a_shown_job_says_who_enqueued_it():
+    job = JobFactory(enqueued_by="view=shop:checkout request=7f3a user=ana")
+    assert "origin shop:checkout, request 7f3a, user ana" in run("show", str(job.pk))
+    assert not [line for line in run("show", str(JobFactory().pk)) if line.startswith("origin")]
+
+
 def test_a_shown_job_keeps_its_secrets():
     job = JobFactory(name="tests.jobs.charge", args=[7, "4111"], kwargs={"api_key": "k-12"})
     text = "\n".join(run("show", str(job.pk)))

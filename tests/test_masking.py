@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_jobs.masking import MASK, mask_text, mask_value, secrets_in
+from django_jobs.masking import MASK, mask_broken, mask_text, mask_value, secrets_in
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,30 @@ def test_texts_too_short_to_hide_anything_are_not_secrets():
 def test_shown_values_keep_their_shape_but_not_their_secrets():
     value = {"password": "x", "rows": [{"token": [1, None], "page": 2}]}
     assert mask_value(value) == {"password": MASK, "rows": [{"token": [MASK, None], "page": 2}]}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"password": "hunter2", "a": 1', '{"password": •••, "a": 1'),
+        ('{"token": {"x": "hunter2"}, "b": [1', '{"token": •••'),
+        ("{'api_key': 'hunter2', 'b': 2}", "{'api_key': •••, 'b': 2}"),
+        ('{"x":{"password":"hunter2"}}}', '{"x":{"password":•••}}}'),
+        ('{"my secret key": "hun ter2", "b": 1', '{"my secret key": •••, "b": 1'),
+        (r'{"p\u0061ssword": "hunter2"', r'{"p\u0061ssword": •••'),
+        (r'{"secret": "hun\"ter2", "x": 3', '{"secret": •••, "x": 3'),
+        ('{"secret": "hunter2', '{"secret": •••'),
+        ('{"password" : 12345, "y": 2', '{"password" : •••, "y": 2'),
+        ('{"pin": 1234, "order": 7', '{"pin": •••, "order": 7'),
+        ('{"author_id": 7, "order": 7', '{"author_id": 7, "order": 7'),
+        ("https://ana:hunter2@shop", "https://ana:•••@shop"),
+        ("", ""),
+    ],
+)
+def test_a_text_that_should_be_json_is_masked_by_the_names_in_it(text, expected):
+    assert mask_broken(text, ["pin"]) == expected
+
+
+@pytest.mark.parametrize("text", ['"' * 99, "a:" * 99, "\\" * 99, "a" * 999, "[" * 99, "'\"" * 99])
+def test_masking_a_broken_text_without_names_changes_nothing(text):
+    assert mask_broken(text) == text

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from django_jobs import enqueue, job
 from django_jobs.exceptions import ArgumentsTooLarge, ResultNotStorable, ResultTooLarge
 from django_jobs.models import Job
-from django_jobs.serializers import clean_text, dump_arguments, dump_result, load
+from django_jobs.serializers import (
+    NotReadable,
+    clean_text,
+    dump_arguments,
+    dump_result,
+    load,
+    load_stored,
+)
 from django_jobs.testing import run_jobs
 
 LIMIT = 64 * 1024
@@ -170,3 +177,14 @@ def test_a_result_that_cannot_be_stored_says_what_to_return():
 def test_a_result_that_is_too_large_names_the_limit():
     with pytest.raises(ResultTooLarge, match="102 bytes; the limit is 100 "):
         dump_result("send", "x" * 100, 100)
+
+
+@pytest.mark.parametrize("text", ["", "{", "7,", "[" * 5_000, "[" * 200 + "]" * 200, "7" * 5_000])
+def test_what_is_no_json_of_ours_is_said_to_be_none(text):
+    with pytest.raises(NotReadable):
+        load_stored(text)
+
+
+@pytest.mark.parametrize("value", [None, 7, "x", [], {}, [{"a": [None]}], [[[]]] * 3])
+def test_what_was_stored_is_read(value):
+    assert load_stored(json.dumps(value)) == value

@@ -135,3 +135,7 @@ def test_people_read_finer_words_than_the_stored_ones(state, attempt, asked, wor
 
 def test_choices_are_the_stored_value_with_a_readable_word():
     assert ("timed_out", "timed out") in as_choices(RunOutcome)
+
+
+def test_a_state_that_is_none_is_its_own_word():
+    assert label("ASLEEP", 3, cancel_requested=True) == "asleep"

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.skipif(
 
 HEAD = """
 from typing import Awaitable
+from django.http import HttpRequest
 from typing_extensions import assert_type
 from django_jobs import Batch, Flow, JobContext, aenqueue, aenqueue_many, enqueue, enqueue_many, job
 from django_jobs.handles import JobHandle
@@ -43,6 +44,7 @@ assert_type(enqueue_many(later, [(1,), {"number": 2}]), list[JobHandle[float]])
 assert_type(plain(1), str)
 assert_type(asked(1), dict[str, int])
 assert_type(asked(JobContext("x"), 1), dict[str, int])
+assert_type(later.using(request=HttpRequest()).enqueue(1), JobHandle[float])
 enqueue("shop.jobs.send", 1, to="ana")
 with Batch("all") as batch, Flow(later, 1) as flow:
     assert_type(batch.enqueue(plain, 1, loud=True), JobHandle[str])
@@ -84,6 +86,7 @@ two = later.aenqueue_many([1])
 plain("x")
 plain.using(quue="mail")
 plain.using(priority="high")
+plain.using(request="POST /pay/")
 batch.enqueue(plain, "x")
 batch.enqueue_many(later, [1])
 batch.on_success(plain, "x")

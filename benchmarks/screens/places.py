@@ -64,7 +64,7 @@ def _lists(amounts: Amounts) -> Iterator[Place]:
     searches = (
         *("queue:mail", "queue:mail state:ready", "queue:mail state:failed", "queue:nowhere"),
         *(f"job:{RARE}", "job:nothing_like_that", "fp:facade0000000010", "fp:facade0000000049"),
-        *("error:timeout", "error:nothing", "worker:web-3", "worker:nowhere", "id:7"),
+        *("error:timeout", "error:nothing", "by:nobody", "worker:web-3", "worker:nowhere", "id:7"),
         *(f"args.order:{half}", f"args.order:{amounts.jobs - 10}", "args.order:-1"),
         *("since:15m", "since:24h", "until:7d", "since:1h state:failed", "queue:mail since:24h"),
     )

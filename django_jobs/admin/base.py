@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 from django_jobs import clock
+from django_jobs.admin.places import places
+from django_jobs.admin.rights import Rights
 from django_jobs.conf import get_settings
 from django_jobs.display import ago
 
@@ -55,7 +57,30 @@ class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
         It would keep jobs and claims locked, and workers waiting, until the page is drawn.
         """
-        return super().changelist_view(request, extra_context)
+        return super().changelist_view(request, {**self.ways(request), **(extra_context or {})})
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show the page of a row, or the form of a new one."""
+        more = {**self.ways(request), **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, more)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show what was done to a row here."""
+        more = {**self.ways(request), **(extra_context or {})}
+        return super().history_view(request, object_id, more)
+
+    def ways(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what a page needs to lead to the other screens of jobs."""
+        rights = Rights(self.admin_site, request)
+        return {"places": places(self.admin_site.name, rights, request.path)}
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         """Say whether an address may filter by that: by no column that holds JSON or long texts.

@@ -28,6 +28,7 @@ from django_jobs.bulk import AT_ONCE, VERBS, Proposal
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.models import BulkOperation, Job
+from django_jobs.reports.reading import within_limit
 from django_jobs.reports.summary import with_error
 from django_jobs.searching.surveying import CAP
 from django_jobs.searching.terms import split
@@ -79,8 +80,16 @@ class BulkScreen(Screen):
             for problem in search.terms.problems:  # what could not be read is not in the address
                 messages.warning(request, problem)
             return HttpResponseRedirect(back)  # the list says what else is wrong with it
-        jobs = with_error(Job.objects.using(get_settings().DATABASE)).defer("args", "kwargs")
-        found = bulk.propose(verb, search.terms, jobs, search.to)
+        jobs = with_error(Job.objects.using(get_settings().DATABASE)).defer(
+            "args", "kwargs", "metadata", "original_args"
+        )
+        alias = get_settings().DATABASE
+        found = within_limit(alias, lambda: bulk.propose(verb, search.terms, jobs, search.to))
+        parents = [(_("Jobs"), self.home), (_("Jobs"), self.address(LIST))]
+        template = "admin/django_jobs/bulk/confirm.html"
+        if found is None:
+            values = {"slow": True, "back": back, "parents": parents}
+            return self.show(request, template, values, title=str(TITLES[verb]))
         expected = found.count.number + (1 if found.count.capped else 0)
         values = {
             "verb": verb,
@@ -91,9 +100,8 @@ class BulkScreen(Screen):
             "sample": [self._shown(job) for job in found.sample],
             "fields": {**_fields(found, expected), "from": str(search.terms)},
             "back": back,
-            "parents": [(_("Jobs"), self.home), (_("Jobs"), self.address(LIST))],
+            "parents": parents,
         }
-        template = "admin/django_jobs/bulk/confirm.html"
         return self.show(request, template, values, title=str(TITLES[verb]))
 
     def _shown(self, job: Any) -> dict[str, Any]:

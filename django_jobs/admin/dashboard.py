@@ -24,7 +24,7 @@ from django_jobs.admin.refreshing import forget_shared, shared_overview
 from django_jobs.admin.regions import Regions
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import LABEL, Screen
-from django_jobs.admin.verbs import VERBS, press
+from django_jobs.admin.verbs import MAKING, VERBS, press
 from django_jobs.conf import get_settings
 from django_jobs.models import Job
 from django_jobs.operations import NOT_FOUND
@@ -75,7 +75,8 @@ class Dashboard(Screen):
         if verb not in VERBS:
             raise Http404
         model, _do = VERBS[verb]
-        if not Rights(self.site, request).may_operate(model):
+        rights = Rights(self.site, request)
+        if not (rights.may_enqueue() if verb in MAKING else rights.may_operate(model)):
             raise PermissionDenied
         pressed = self._press(request, verb)
         if pressed.log:

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 from django_jobs import clock
 from django_jobs.admin.muting import HOURS, USUAL
 from django_jobs.admin.refreshing import ERRORS, shared
+from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import Screen
 from django_jobs.admin.trends import bars
 from django_jobs.conf import get_settings
@@ -44,7 +45,7 @@ class FailedScreen(Screen):
         rights = self.rights(request, Job)
         choice = _choice(request.GET)
         seen = look_at(get_settings().DATABASE, clock.now(), choice)
-        regions = Errors(self, seen, request.GET, may_operate=rights.may_operate(Job))
+        regions = Errors(self, seen, request.GET, rights)
         values = {
             **regions.as_values(),
             "filters": list(_filters(choice, seen)),
@@ -65,7 +66,7 @@ class FailedScreen(Screen):
         rights = self.rights(request, Job)
         choice, alias = _choice(request.GET), get_settings().DATABASE
         seen = shared(ERRORS, look_at) if choice == ANY else look_at(alias, clock.now(), choice)
-        regions = Errors(self, seen, request.GET, may_operate=rights.may_operate(Job))
+        regions = Errors(self, seen, request.GET, rights)
         values = {**regions.as_values(), "now": seen.now if seen else clock.now()}
         return self.refresh(request, "admin/django_jobs/failed/live.html", values)
 
@@ -74,12 +75,13 @@ class Errors:
     """The region of the screen, as plain values for its template."""
 
     def __init__(
-        self, screen: Screen, seen: ErrorReport | None, asked: QueryDict, *, may_operate: bool
+        self, screen: Screen, seen: ErrorReport | None, asked: QueryDict, rights: Rights
     ) -> None:
         self._screen = screen
         self._found = seen
         self._asked = asked
-        self._may_operate = may_operate
+        self._may_operate = rights.may_operate(Job)
+        self._may_erase = rights.may_erase(Job)
         self._tried = _tried(asked)
 
     def as_values(self) -> Values:
@@ -97,6 +99,7 @@ class Errors:
             "tried": "" if shown else self._outcome(),
             "nothing": self._nothing(),
             "may_operate": self._may_operate,
+            "may_act": self._may_operate or self._may_erase,
             "hours": [(number, duration(timedelta(hours=number))) for number in HOURS],
             "usual": USUAL,
         }
@@ -159,6 +162,7 @@ class Errors:
             "muted": None if group.muted is None else self._muted(group.muted),
             "tried": self._outcome() if self._asked.get("error") == group.fingerprint else "",
             "buttons": list(self._buttons(group)) if self._may_operate else [],
+            "delete": self._deletion(group.fingerprint) if self._may_erase else "",
             "mute": self._button("mute", _("Mute"), fingerprint=group.fingerprint),
         }
 
@@ -171,6 +175,12 @@ class Errors:
             text = _("Retry all %(number)s") % {"number": grouped(group.count)}
             seen = self._seen.seen.isoformat()
             yield self._button("retry-all", text, fingerprint=group.fingerprint, seen=seen)
+
+    def _deletion(self, fingerprint: str) -> str:
+        """Return the address that asks before the failed jobs of an error are deleted."""
+        asked = {"verb": "delete", "q": f"state:failed fp:{fingerprint}"}
+        ask = self._screen.address("admin:django_jobs_job_bulk")
+        return f"{ask}?{urlencode(asked)}" if fingerprint else ""
 
     def _muted(self, row: MutedError) -> Values:
         button = self._button("unmute", _("Unmute"), fingerprint=row.fingerprint)
@@ -233,5 +243,6 @@ def _tried(asked: QueryDict) -> Job | None:
     number = asked.get("tried", "")
     if not (number.isascii() and number.isdecimal() and len(number) < 19):  # noqa: PLR2004 - digits of a bigint
         return None
-    jobs = Job.objects.using(get_settings().DATABASE).defer("args", "kwargs", "metadata")
-    return jobs.filter(pk=int(number)).first()
+    alias = get_settings().DATABASE
+    jobs = Job.objects.using(alias).defer("args", "kwargs", "metadata", "original_args")
+    return within_limit(alias, jobs.filter(pk=int(number)).first)

@@ -1,7 +1,9 @@
 """The four charts of the history, each with a sentence that says what it shows."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -9,18 +11,16 @@ from django_jobs.admin.charts import Chart, Frame, Layer, about, count, nested, 
 from django_jobs.display import duration
 from django_jobs.models import Release
 from django_jobs.reports.history import Point
-from django_jobs.reports.recent import Stretch
+from django_jobs.reports.recent import Recent
 from django_jobs.tallies import Figures, quantile, total
 
 MEDIAN, HIGH = 0.5, 0.95
+CALM = 0.1
 
 
 def charts(points: Sequence[Point], releases: Sequence[Release]) -> tuple[Chart, ...]:
     """Return the charts of what was."""
-    frame = Frame(
-        [(point.begin, point.end) for point in points],
-        [(row.seen_at, _("version %(name)s") % {"name": row.version}) for row in releases],
-    )
+    frame = framed(points, releases)
     waits = _(
         "Half of the runs began within %(half)s, 95%% within %(high)s. The longest p95 is %(most)s, "
         "from %(when)s on."
@@ -37,9 +37,17 @@ def charts(points: Sequence[Point], releases: Sequence[Release]) -> tuple[Chart,
     )
 
 
-def recent_chart(stretches: Sequence[Stretch]) -> Chart:
+def framed(spans: Sequence[Any], releases: Sequence[Release]) -> Frame:
+    """Return the frame of what has a `begin` and an `end`, with a mark for each deploy."""
+    return Frame(
+        [(span.begin, span.end) for span in spans],
+        [(row.seen_at, _("version %(name)s") % {"name": row.version}) for row in releases],
+    )
+
+
+def recent_chart(recent: Recent) -> Chart:
     """Return the chart of the dashboard: what finished in the last four hours."""
-    frame = Frame([(stretch.begin, stretch.end) for stretch in stretches])
+    stretches, frame = recent.stretches, framed(recent.stretches, recent.releases)
     layers = (
         Layer(_("succeeded"), "ok", [stretch.succeeded for stretch in stretches]),
         Layer(_("failed"), "bad", [stretch.failed for stretch in stretches]),
@@ -48,6 +56,12 @@ def recent_chart(stretches: Sequence[Stretch]) -> Chart:
     facts = {"finished": count(finished), "failed": count(sum(one.failed for one in stretches))}
     text = _("%(finished)s jobs finished, %(failed)s of them failed.") % facts
     return stacked("recent", _("Last 4 h, finished per 5 min"), text, frame, layers)
+
+
+def day_chart(points: Sequence[Point], releases: Sequence[Release]) -> Chart:
+    """Return the chart of a queue: what finished in the last 24 hours."""
+    chart = _throughput(points, framed(points, releases))
+    return replace(chart, title=_("Last 24 h, finished per 30 min"))
 
 
 def _throughput(points: Sequence[Point], frame: Frame) -> Chart:
@@ -82,13 +96,23 @@ def _told(points: Sequence[Point], frame: Frame) -> list[str]:
 
 
 def _rise(numbers: Sequence[tuple[datetime, int]]) -> tuple[int, int, datetime, datetime] | None:
-    """Return the way from the newest low before the peak up to it, if that is worth a word."""
+    """Return the way up to the peak from the newest calm before it, if that is worth a word.
+
+    Calm is what has at most a tenth of the peak; where it never was, the newest low is meant.
+    """
     peak = max(range(len(numbers)), key=lambda place: numbers[place][1])
+    calm = numbers[peak][1] * CALM
+    before = [place for place in range(peak) if numbers[place][1] <= calm]
+    low = before[-1] if before else _newest_low(numbers, peak)
+    (begin, least), (end, most) = numbers[low], numbers[peak]
+    return (least, most, begin, end) if most - least > 1 else None
+
+
+def _newest_low(numbers: Sequence[tuple[datetime, int]], peak: int) -> int:
     low = peak
     while low and numbers[low - 1][1] < numbers[low][1]:
         low -= 1
-    (begin, least), (end, most) = numbers[low], numbers[peak]
-    return (least, most, begin, end) if most - least > 1 else None
+    return low
 
 
 def _times(

@@ -10,6 +10,7 @@ from django_jobs.admin.state_marks import WORDS
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.models import Queue
+from django_jobs.reports.reading import within_limit
 from django_jobs.searching.surveying import WINDOW, Survey
 from django_jobs.searching.terms import Term
 
@@ -22,8 +23,9 @@ Values = dict[str, Any]
 
 def above(search: JobSearch, survey: Survey | None) -> Values:
     """Return the values; one query, for the queues. `survey`: `None` where it takes too long."""
-    queues = Queue.objects.using(get_settings().DATABASE).values_list("name", flat=True)
-    names = list(queues[:MOST_CHOICES])
+    alias = get_settings().DATABASE
+    queues = Queue.objects.using(alias).values_list("name", flat=True)
+    names = within_limit(alias, lambda: list(queues[:MOST_CHOICES])) or []
     jobs = [definition.name for definition in registry.definitions()][:MOST_CHOICES]
     return {
         "text": str(search.terms),
@@ -100,6 +102,7 @@ def help_lines() -> list[tuple[str, str]]:
         ("error:timeout", _("jobs whose newest error has the text in its class or first line")),
         ("fp:1f3a…", _("failed jobs of one kind: the fingerprint of their error")),
         ("about:shop.order:17", _("jobs about that row")),
+        ("by:ana", _("jobs enqueued by that user or operator, in such a view or request")),
         ("worker:web-1", _("jobs that run, or ran last, on such a worker")),
         ("args.order:991", _("jobs with that argument; args.order.id:7 looks inside of it")),
         ("since:2h until:30m", _("jobs to which something has happened since, or before")),

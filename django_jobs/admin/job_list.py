@@ -29,9 +29,7 @@ from django_jobs.admin.bulk import BulkScreen
 from django_jobs.admin.job_chips import above
 from django_jobs.admin.job_news import JobNews
 from django_jobs.admin.job_search import OWN, JobSearch
-from django_jobs.admin.places import places
 from django_jobs.admin.returning import posted
-from django_jobs.admin.rights import Rights
 from django_jobs.admin.state_marks import state_mark
 from django_jobs.admin.telling import told
 from django_jobs.conf import get_settings
@@ -68,12 +66,15 @@ class JobList(ChangeList):
         text, self.query = self.query, ""  # the words are the survey's, not Django's
         rows = super().get_queryset(request, exclude_parameters)
         self.query = text
-        return self.survey.rows(rows)
+        found = within_limit(get_settings().DATABASE, lambda: self.survey.rows(rows))
+        self.is_slow = found is None
+        return rows.none() if found is None else found
 
     def get_results(self, _request: HttpRequest) -> None:
         """Read one page."""
         search = self.search
-        found = within_limit(get_settings().DATABASE, self._page)
+        alias = get_settings().DATABASE
+        found = None if self.is_slow else within_limit(alias, self._page)
         page, self.is_slow = found or Page(), found is None
         self.paginator = Paginator(page.jobs, self.list_per_page)
         self.result_list = cast("Any", list(page.jobs))
@@ -92,6 +93,11 @@ class JobList(ChangeList):
         _ = search.criteria.problems or self.survey.counts
         size = self.list_per_page
         return self.survey.page(rows, size, before=search.before, after=search.after)
+
+    @property
+    def newest(self) -> int:
+        """The biggest number of all jobs, as far as it was read."""
+        return 0 if self.is_slow else self.survey.newest
 
     @property
     def above(self) -> dict[str, Any]:
@@ -179,8 +185,10 @@ class JobListAdmin(RecordAdmin):
         if not search_term:
             return queryset, False
         search = JobSearch.reading(request, split(search_term))
-        survey = Survey(get_settings().DATABASE, search.criteria)
-        return survey.rows(queryset).order_by("-pk"), False
+        alias = get_settings().DATABASE
+        survey = Survey(alias, search.criteria)
+        found = within_limit(alias, lambda: survey.rows(queryset))
+        return (queryset.none() if found is None else found).order_by("-pk"), False
 
     def get_urls(self) -> list[Any]:
         """Return the addresses, with those of what is new, and of what is done to all that fit."""
@@ -207,10 +215,8 @@ class JobListAdmin(RecordAdmin):
             found = cast("JobList", context["cl"])
             news = JobNews(self.admin_site)
             jobs = list(found.result_list)
-            context.update(news.values(request, found.search, jobs, found.survey.newest))
+            context.update(news.values(request, found.search, jobs, found.newest))
             context["title"] = _("Jobs")
-            rights = Rights(self.admin_site, request)
-            context["places"] = places(self.admin_site.name, rights, request.path)
         return response
 
     @admin.display(description=gettext_lazy("job"))

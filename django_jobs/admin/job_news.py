@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -23,11 +24,13 @@ from django_jobs.admin.state_marks import state_mark
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.models import BulkOperation, Job
+from django_jobs.reports.reading import Reading, within_limit
 from django_jobs.searching.surveying import Survey
 from django_jobs.states import State
 
 MOST_NEW = 1_000
 MOST_SHOWN = 50
+COUNT, MARKS = "count", "marks"
 
 
 class JobNews(Screen):
@@ -44,7 +47,9 @@ class JobNews(Screen):
         if at_top:
             asked["newest"] = str(max([newest, *(job.pk for job in jobs)]))
         page = self.address("admin:django_jobs_job_news") + "?" + urlencode(asked)
-        unfinished = BulkOperation.objects.using(get_settings().DATABASE).filter(finished_at=None)
+        alias = get_settings().DATABASE
+        unfinished = BulkOperation.objects.using(alias).filter(finished_at=None)
+        bulks = within_limit(alias, lambda: list(unfinished[:3])) or []
         verbs = ["retry", "cancel"] if rights.may_operate(Job) else []
         verbs += ["delete"] if rights.may_erase(Job) else []
         return {
@@ -57,13 +62,14 @@ class JobNews(Screen):
                     "text": f"{_(row.verb)} #{row.pk}",
                     "url": self.address("admin:django_jobs_bulkoperation_change", row.pk),
                 }
-                for row in unfinished[:3]
+                for row in bulks
             ],
         }
 
     @method_decorator(login_not_required)
     @method_decorator(never_cache)
     @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def show_news(self, request: HttpRequest) -> HttpResponse:
         """Return what is new, for htmx to put into the page."""
         search = JobSearch.of(request)
@@ -73,15 +79,20 @@ class JobNews(Screen):
         self.rights(request, Job)
         newest = number(request.GET.get("newest", ""))
         count = 0
-        if newest is not None and not search.criteria.problems:
-            survey = Survey(get_settings().DATABASE, search.criteria)
-            count = survey.newer(newest, MOST_NEW + 1)
+        alias = get_settings().DATABASE
+        with Reading(alias) as reading:
+            if newest is not None and not search.criteria.problems:
+                survey = Survey(alias, search.criteria)
+                count = reading.part(COUNT, lambda: survey.newer(newest, MOST_NEW + 1)) or 0
+            shown = reading.part(MARKS, lambda: self._shown(request)) or []
+        if reading.slow:
+            return HttpResponse(status=503)  # the page says how old its data is, and asks again
         values = {
             "count": count,
             "number": grouped(min(count, MOST_NEW)) + ("+" if count > MOST_NEW else ""),
             "probes": newest is not None,
             "list_url": home + search.query(),
-            "marks": [state_mark(job, OUT_OF_BAND) for job in self._shown(request)],
+            "marks": [state_mark(job, OUT_OF_BAND) for job in shown],
             "now": clock.now(),
         }
         return self.refresh(request, "admin/django_jobs/job_list/news.html", values)

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
@@ -12,11 +13,13 @@ from django.utils.translation import gettext_lazy
 
 from django_jobs import clock
 from django_jobs.admin.base import RecordAdmin
+from django_jobs.admin.job.deleting import DeletePage
 from django_jobs.admin.job.page import JobPage
 from django_jobs.admin.job_list import JobListAdmin
+from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration
 from django_jobs.models import Job, JobRun
-from django_jobs.states import RunOutcome, spoken
+from django_jobs.states import spoken
 
 
 @admin.register(Job)
@@ -27,6 +30,7 @@ class JobAdmin(JobListAdmin):
         """Return the addresses, with those that the page of a job needs."""
         return [*JobPage(self).urls(), *super().get_urls()]
 
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def change_view(
         self,
         request: HttpRequest,
@@ -39,6 +43,14 @@ class JobAdmin(JobListAdmin):
             raise PermissionDenied
         found = JobPage(self).page(request, object_id)
         return found or super().change_view(request, object_id, form_url, extra_context)
+
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """Ask whether a job is to be deleted, and delete it."""
+        del extra_context
+        return DeletePage(self).view(request, object_id)
 
 
 @admin.register(JobRun)
@@ -64,7 +76,7 @@ class JobRunAdmin(RecordAdmin):
     @admin.display(description=gettext_lazy("outcome"))
     def word(self, run: JobRun) -> str:
         """How it ended, and whether its worker came too late."""
-        word = _(spoken(RunOutcome(run.outcome)))
+        word = _(spoken(run.outcome))
         return (
             _("%(outcome)s, its worker reported too late") % {"outcome": word}
             if run.fenced_at

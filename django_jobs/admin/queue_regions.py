@@ -7,7 +7,6 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from django_jobs import registry
 from django_jobs.admin.pressing import MINUTES
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import Screen
@@ -52,7 +51,6 @@ class QueueRegions:
         return {
             "queue": self._state(seen.state, seen.now, back),
             "oldest": list(self._oldest(seen)) if self._may_view_jobs else None,
-            "definitions": list(_definitions(row.name)),
             "seconds": "" if row.latency_limit is None else row.latency_limit,
             "default": round(PATIENCE.total_seconds()),
             "set_limit": self.button("limit", _("Set"), back, queue=row.name),
@@ -108,16 +106,4 @@ class QueueRegions:
                 "priority": job.priority,
                 "tries": f"{job.attempt}/{job.max_attempts}",
                 "waits": duration(max(round((seen.now - job.run_at).total_seconds()), 0)),
-            }
-
-
-def _definitions(queue: str) -> Iterator[Values]:
-    """Yield the jobs that are declared for a queue; others may be enqueued into it, too."""
-    for definition in registry.definitions():
-        if definition.queue == queue:
-            yield {
-                "name": definition.name,
-                "priority": definition.priority,
-                "attempts": definition.max_attempts,
-                "timeout": duration(definition.timeout) if definition.timeout else _("none"),
             }

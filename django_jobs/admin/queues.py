@@ -18,15 +18,18 @@ from django.views.decorators.http import require_safe
 from django_jobs import clock
 from django_jobs.admin.base import RecordAdmin
 from django_jobs.admin.pressing import AT_ONCE, number_in
+from django_jobs.admin.queue_contents import Contents
 from django_jobs.admin.queue_regions import LIST, QueueRegions
 from django_jobs.admin.refreshing import QUEUES, shared
 from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings
 from django_jobs.models import Job, Queue
+from django_jobs.reports.queue_contents import contents
 from django_jobs.reports.queues import QueueReport, detail, report, waiting
-from django_jobs.reports.reading import within_limit
+from django_jobs.reports.reading import Reading, within_limit
 
 PACE = 2
+ROW, REST = "row", "rest"
 
 
 @admin.register(Queue)
@@ -49,6 +52,7 @@ class QueueAdmin(RecordAdmin):
         del extra_context
         return QueueScreen(self.admin_site).page(request)
 
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
@@ -90,41 +94,56 @@ class QueueScreen(Screen):
         return self.refresh(request, "admin/django_jobs/queue/live.html", values)
 
     @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def one(self, request: HttpRequest, key: str) -> HttpResponse:
         """Show one queue, with the oldest jobs that wait in it."""
-        rights = self.rights(request, Queue)
-        row = self._queue(number_in(key))
-        seen = detail(get_settings().DATABASE, clock.now(), row.name)
-        if seen is None:
+        rights, alias, now = self.rights(request, Queue), get_settings().DATABASE, clock.now()
+        with Reading(alias) as reading:
+            row = reading.part(ROW, lambda: self._queue(number_in(key)))
+            seen = reading.part(REST, lambda: detail(alias, now, row.name)) if row else None
+        if seen is None and not reading.slow:
             raise Http404
-        values = {**QueueRegions(self, rights).one(seen), "parents": self._parents()}
-        template = "admin/django_jobs/queue/one.html"
-        return self.show(request, template, values, title=row.name)
+        found = QueueRegions(self, rights).one(seen) if seen else {"slow": True}
+        values = {**found, "parents": self._parents()}
+        if row and seen and rights.may_view(Job):
+            values["contents"] = self._contents(row.name)
+        template, title = "admin/django_jobs/queue/one.html", row.name if row else f"#{key}"
+        return self.show(request, template, values, title=title)
 
     @method_decorator(require_safe)
+    @transaction.non_atomic_requests(using=get_settings().DATABASE)
     def ask(self, request: HttpRequest, key: int) -> HttpResponse:
         """Ask whether all that waits in a queue is to be cancelled, and say how much that is."""
         rights = self.rights(request, Queue)
         if not rights.may_operate(Job):
             raise PermissionDenied
-        row, now = self._queue(key), clock.now()
-        regions = QueueRegions(self, rights)
-        page = self.address("admin:django_jobs_queue_change", row.pk)
-        number = waiting(get_settings().DATABASE, row)
-        values = {
-            "queue": row.name,
-            "number": str(number),
-            "any": number.number > 0,
-            "most": AT_ONCE if number.number > AT_ONCE else 0,
-            "asked_at": now,
-            "page": page,
-            "button": regions.button(
+        alias, now = get_settings().DATABASE, clock.now()
+        page = self.address("admin:django_jobs_queue_change", key)
+        with Reading(alias) as reading:
+            row = reading.part(ROW, lambda: self._queue(key))
+            number = reading.part(REST, lambda: waiting(alias, row)) if row else None
+        values: dict[str, Any] = {"slow": True, "page": page}
+        if row is not None and number is not None:
+            button = QueueRegions(self, rights).button(
                 "cancel-waiting", _("Cancel them"), page, queue=row.name, seen=now.isoformat()
-            ),
-            "parents": [*self._parents(), (row.name, page)],
-        }
+            )
+            values = {
+                "queue": row.name,
+                "number": str(number),
+                "any": number.number > 0,
+                "most": AT_ONCE if number.number > AT_ONCE else 0,
+                "asked_at": now,
+                "page": page,
+                "button": button,
+            }
+        values["parents"] = [*self._parents(), (row.name if row else f"#{key}", page)]
         template = "admin/django_jobs/queue/cancel.html"
         return self.show(request, template, values, title=_("Cancel all waiting jobs"))
+
+    def _contents(self, queue: str) -> dict[str, Any]:
+        alias, now = get_settings().DATABASE, clock.now()
+        seen = within_limit(alias, lambda: contents(alias, now, queue))
+        return Contents(self, queue).as_values(seen)
 
     def _queue(self, key: int | None) -> Queue:
         row = Queue.objects.using(get_settings().DATABASE).filter(pk=key or 0).first()

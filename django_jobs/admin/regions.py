@@ -28,6 +28,7 @@ from django_jobs.reports.overview import (
     Overview,
     QueueState,
 )
+from django_jobs.reports.summary import MOST_QUEUES, SHOWN_WORKERS, shown_workers
 from django_jobs.reports.verdict import Fix, Level, Operation, Problem, Verdict
 from django_jobs.schedules import portrait
 from django_jobs.states import State
@@ -55,7 +56,7 @@ class Regions:
         return {
             "verdict": self._verdict(),
             "counts": list(self._counts()),
-            "chart": recent_chart(seen.recent.stretches),
+            "chart": recent_chart(seen.recent),
             "history": self._address("history"),
             "groups": [self._group(group) for group in seen.groups],
             "failed": str(seen.failed),
@@ -64,7 +65,11 @@ class Regions:
             "newest": list(self._newest()),
             "queues": [self._queue(queue) for queue in seen.queues],
             "workers": list(self._workers()),
+            "more_queues": len(seen.queues) >= MOST_QUEUES,
+            "more_workers": len(seen.workers) > SHOWN_WORKERS,
             "schedules": list(self._schedules()),
+            "paused": self._paused(),
+            "to": self._ways(),
             "may": {
                 "operate_jobs": rights.may_operate(Job),
                 "operate_queues": rights.may_operate(Queue),
@@ -74,6 +79,9 @@ class Regions:
             },
             "now": seen.now,
             "is_new": seen.is_new,
+            "try_it": self._button("test-job", _("Run a test job"))
+            if rights.may_enqueue()
+            else None,
             "slow": dict.fromkeys(seen.slow, True),
         }
 
@@ -149,8 +157,10 @@ class Regions:
         """Return the address of the page on which a problem is seen."""
         if problem.rule == "late-schedule" and self._rights.may_view(Schedule):
             return self._list("schedule", state=portrait.OVERDUE)
+        if problem.schedule_id and self._rights.may_view(Schedule):
+            return self._change("schedule", problem.schedule_id)
         if problem.queue:
-            return self._list("job", state__exact=State.READY, queue=problem.queue)
+            return self._queue_page(problem.queue)
         if problem.fix is not None and problem.fix.job_ids:
             return self._change("job", problem.fix.job_ids[0])
         return ""
@@ -169,6 +179,26 @@ class Regions:
             url = self._list("job", state__exact=state)
             number = "?" if part in seen.slow else str(amount)
             yield {"label": label, "number": number, "url": url}
+        if self._rights.may_view(Worker):
+            known = f"{len(seen.alive)}/{len(seen.workers)}"
+            number = "?" if WORKERS in seen.slow else known
+            yield {"label": _("workers alive"), "number": number, "url": self._list("worker")}
+
+    def _ways(self) -> Values:
+        """Return the addresses of what the regions are a part of."""
+        return {
+            "queues": self._list("queue"),
+            "workers": self._list("worker"),
+            "schedules": self._list("schedule"),
+            "failures": self._list("job", state__exact=State.FAILED),
+        }
+
+    def _queue_page(self, name: str) -> str:
+        """Return the address of the queue called `name`, or of what is ready in it."""
+        keys = [queue.row.pk for queue in self._seen.queues if queue.row.name == name]
+        if keys and self._rights.may_view(Queue):
+            return self._change("queue", keys[0])
+        return self._list("job", state__exact=State.READY, queue=name)
 
     def _group(self, group: ErrorGroup) -> Values:
         newest = group.newest
@@ -203,7 +233,10 @@ class Regions:
         row, now = queue.row, self._seen.now
         return {
             "name": row.name,
-            "url": self._list("job", state__exact=State.READY, queue=row.name),
+            "url": self._change("queue", row.pk),
+            "jobs_url": self._list("job", state__exact=State.READY, queue=row.name)
+            if queue.waiting.number
+            else "",
             "waiting": str(queue.waiting),
             "oldest": duration(round((now - queue.oldest).total_seconds()))
             if queue.oldest
@@ -221,7 +254,7 @@ class Regions:
         }
 
     def _workers(self) -> Iterator[Values]:
-        for worker in self._seen.workers:
+        for worker in shown_workers(self._seen.workers):
             yield {
                 "name": worker.name,
                 "alive": worker.is_alive,
@@ -240,6 +273,17 @@ class Regions:
                 "rule": portrait.rule_words(row),
                 "late": portrait.state_of(row, self._seen.now) == portrait.OVERDUE,
             }
+
+    def _paused(self) -> Values | None:
+        """Return how many schedules somebody has paused, if any."""
+        paused = self._seen.paused_schedules
+        if not paused.number:
+            return None
+        text = ngettext(
+            "%(number)s schedule is paused", "%(number)s schedules are paused", paused.number
+        )
+        url = self._list("schedule", state=portrait.PAUSED)
+        return {"text": text % {"number": paused}, "url": url}
 
     def _button(self, verb: str, label: str, **fields: Any) -> Values:
         return {"url": self._address("act", verb), "label": label, "fields": fields}

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from django_jobs.models import Job
 
+ENQUEUE = "django_jobs.add_job"
 PAYLOAD = "django_jobs.view_job_payload"
 """The permission to see arguments, results and logs."""
 
@@ -30,6 +31,10 @@ class Rights:
         rule = getattr(page, "has_operate_permission", None)
         rule = rule or getattr(page, "has_change_permission", None)
         return rule is not None and rule(self._request)
+
+    def may_enqueue(self) -> bool:
+        """Say whether the user may make jobs: Django's permission to add them."""
+        return self._request.user.has_perm(ENQUEUE)
 
     def may_erase(self, model: Any) -> bool:
         """Say whether the user may delete rows of `model` that have come to their end."""

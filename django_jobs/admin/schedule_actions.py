@@ -67,7 +67,7 @@ def catch_up(row: Schedule, _given: Mapping[str, str], _by: str) -> Told:
     return _resumed(_("resumed, and caught up with its pause"), changed)
 
 
-def run_now(row: Schedule, given: Mapping[str, str], _by: str) -> Told:
+def run_now(row: Schedule, given: Mapping[str, str], by: str) -> Told:
     """Enqueue a job, unless somebody has done so since the page was shown."""
     seen = given.get("seen", "")
     with transaction.atomic(using=get_settings().DATABASE):
@@ -81,7 +81,7 @@ def run_now(row: Schedule, given: Mapping[str, str], _by: str) -> Told:
                 )
                 % {"id": other}
             )
-        job_id = schedules.run_now(row.name)
+        job_id = schedules.run_now(row.name, by=by)
     return Told(
         _("job #%(id)s is enqueued; the next planned time stays") % {"id": job_id},
         _("run by hand: job #%(id)s") % {"id": job_id},
@@ -177,6 +177,7 @@ class ScheduleActions(RecordAdmin):
                 form.add_error(None, str(problem))
         context = {
             **self.admin_site.each_context(request),
+            **self.ways(request),
             "meaning": _meaning(form, *lacking) if lacking else "",
             "confirm": _enqueueing(lacking[1]) if lacking else "",
             "title": _("Confirm the backfill") if lacking else _("Backfill"),
@@ -254,7 +255,7 @@ class ScheduleActions(RecordAdmin):
         outcomes: dict[tuple[int, str], list[str]] = {}
         for row in rows:
             try:
-                told = VERBS[verb](row, request.POST, str(request.user))
+                told = VERBS[verb](row, request.POST, request.user.get_username())
             except (JobError, ValueError, TypeError) as problem:
                 outcomes.setdefault((messages.ERROR, str(problem).rstrip(".")), []).append(row.name)
                 continue
@@ -271,7 +272,8 @@ class ScheduleActions(RecordAdmin):
     def _backfill(self, request: HttpRequest, row: Schedule, form: BackfillForm) -> None:
         start, end = form.span
         one_by_one = form.cleaned_data["one_by_one"]
-        ids = schedules.backfill(row.name, start, end, one_by_one=one_by_one)
+        by = request.user.get_username()
+        ids = schedules.backfill(row.name, start, end, one_by_one=one_by_one, by=by)
         if not ids:
             text = _("%(schedule)s: no change, each of these planned times has its job.")
             self.message_user(request, text % {"schedule": _listed([row.name])}, messages.WARNING)

@@ -26,6 +26,7 @@ from django_jobs import clock, schedules
 from django_jobs.admin.rights import PAYLOAD
 from django_jobs.admin.schedule_actions import ENQUEUEING, ScheduleActions
 from django_jobs.admin.schedule_forms import COMING, ScheduleActionForm, ScheduleForm, zones
+from django_jobs.admin.schedule_past import drawn
 from django_jobs.admin.screens import LATE_FRAME
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, call_text, duration
@@ -39,7 +40,7 @@ from django_jobs.schedules.syncing import FIELDS
 from django_jobs.timetables.planning import PUNCTUAL
 from django_jobs.timetables.timetable import PlannedTime
 
-PAST = 50
+PAST, LATELY = 50, 30
 EDITABLE = (*FIELDS, "job_name")
 COUNTED = 10_000
 """Planned times on record are not counted further."""
@@ -106,7 +107,7 @@ class ScheduleAdmin(ScheduleActions):
         *("reset_schedules", "backfill_schedule", "delete_selected"),
     )
     form = ScheduleForm
-    list_display = ("title", "state", "rule", "next_time", "last")
+    list_display = ("title", "state", "rule", "next_time", "last", "lately")
     list_filter = (StateFilter, SourceFilter)
     search_fields = ("name",)
     search_help_text = _("A part of the name.")
@@ -158,9 +159,9 @@ class ScheduleAdmin(ScheduleActions):
         """Return the list, with the newest record of each of its schedules."""
         changelist = super().get_changelist_instance(request)
         rows: Any = list(changelist.result_list)
-        newest = history.newest(rows)
+        newest, lately = history.newest(rows), history.lately(rows, LATELY)
         for row in rows:
-            row.newest = newest.get(row.pk)
+            row.newest, row.past = newest.get(row.pk), lately.get(row.pk, ())
         changelist.result_list = rows
         return changelist
 
@@ -288,6 +289,11 @@ class ScheduleAdmin(ScheduleActions):
         if record.late:
             late = gettext(", %(span)s late") % {"span": duration(record.late)}
         return format_html("{}<br>{}{}", record.summary, ago(record.at, clock.now()), late)
+
+    @admin.display(description=_("last 30"), empty_value="–")
+    def lately(self, row: Any) -> str | None:
+        """What became of its last planned times, the newest at the end."""
+        return drawn(row.past)
 
     @admin.display(description=_("state, source"))
     def state(self, row: Schedule) -> str:

@@ -24,7 +24,7 @@ WORDS: Mapping[str, tuple[str, object, str]] = {
 
 def state_mark(job: Job, oob: str = "") -> SafeString:
     """Return the mark of a job, to be put into the page anew; `oob`: `screens.OUT_OF_BAND`."""
-    shape, word, level = WORDS[job.label]
+    shape, word, level = WORDS.get(job.label, ("?", job.state, ""))
     return format_html(
         '<span id="job-state-{}" class="jobs-state{}"{}><span aria-hidden="true">{}</span> {}</span>',
         job.pk,

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext as _
 
-from django_jobs.admin import muting, pressing, queue_pressing, worker_pressing
+from django_jobs.admin import muting, pressing, queue_pressing, trial_pressing, worker_pressing
 from django_jobs.admin.pressing import Given, Pressed, Verb
 from django_jobs.exceptions import JobError
 from django_jobs.serializers import clean_text
@@ -12,8 +12,12 @@ VERBS: dict[str, Verb] = {
     **muting.VERBS,
     **worker_pressing.VERBS,
     **queue_pressing.VERBS,
+    **trial_pressing.VERBS,
 }
 """The model whose permission is asked for, and what is done."""
+
+MAKING = frozenset(trial_pressing.VERBS)
+"""Those that make jobs: they need the permission to add some, not the one to act on them."""
 
 
 def press(verb: str, given: Given, by: str) -> Pressed:

@@ -140,8 +140,8 @@ class Workers:
         seen, lease = self._seen, duration(get_settings().LEASE)
         rule = _(
             "A worker gives a sign of life every %(signs)s, and is silent after %(lease)s without "
-            "one. What it holds is then taken back by others. Silent workers are forgotten after "
-            "a day; one that has stopped in good order, at once."
+            "one. What it holds is then taken back by others. One that has gone has stopped, or "
+            "was found dead by the process that started it. Both are forgotten after a day."
         )
         return {
             "headline": self._headline(),
@@ -156,8 +156,10 @@ class Workers:
         alive = len(self._seen.alive)
         text = ngettext("%(number)d worker alive", "%(number)d workers alive", alive)
         line = text % {"number": alive}
-        silent = len(self._seen.workers) - alive
-        return line + ", " + _("%(number)d silent") % {"number": silent} if silent else line
+        gone = len(self._seen.gone)
+        silent = len(self._seen.workers) - alive - gone
+        line += ", " + _("%(number)d silent") % {"number": silent} if silent else ""
+        return line + (", " + _("%(number)d gone") % {"number": gone} if gone else "")
 
     def _versions(self) -> str:
         """Return which versions run, where they are several."""
@@ -172,7 +174,10 @@ class Workers:
         facts: Values = {}
         if row is not None:
             facts = {
-                "url": self._screen.address("admin:django_jobs_worker_change", row.pk),
+                "known": True,
+                "url": self._screen.address("admin:django_jobs_worker_change", row.pk)
+                if row.left_at is None
+                else "",
                 "up": ago(row.started_at, now),
                 "up_at": row.started_at,
                 "version": row.version,
@@ -188,6 +193,8 @@ class Workers:
             **facts,
             "name": worker.name,
             "alive": worker.alive,
+            "left": ago(worker.left, now),
+            "left_at": worker.left,
             "held": worker.held,
             "jobs": [self._job(job) for job in worker.jobs] if self._may_view_jobs else [],
             "more": worker.held - len(worker.jobs) if self._may_view_jobs else 0,
@@ -204,7 +211,7 @@ class Workers:
         if worker.expired and self._may_requeue:
             text = ngettext("Requeue %(number)s job", "Requeue %(number)s jobs", worker.expired)
             yield self._button("requeue", text % {"number": grouped(worker.expired)}, worker)
-        if not self._may_tell or worker.row is None:
+        if not self._may_tell or worker.row is None or worker.left:
             return
         wish = worker.row.wish
         if not worker.alive:

@@ -40,7 +40,7 @@ class NewJob(NamedTuple):
     """A job that is about to be written; `args` and `kwargs` are JSON texts.
 
     `watched`: its end is to be an event. `cancels`: for `let_cancel`, once it has an id. `about`: the
-    name of the row that it is about.
+    name of the row that it is about. `enqueued_by`: the text of its origin.
     """
 
     name: str
@@ -55,6 +55,7 @@ class NewJob(NamedTuple):
     watched: bool = False
     cancels: tuple[WaitFor, ...] = ()
     about: str | None = None
+    enqueued_by: str | None = None
 
 
 class Only(NamedTuple):

@@ -6,7 +6,18 @@ Expressions for `annotate()` and `aggregate()`; the statement is the same on eve
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Case, Count, Field, IntegerField, JSONField, QuerySet, Subquery, When
+from django.db.models import (
+    Case,
+    Count,
+    Field,
+    Func,
+    IntegerField,
+    JSONField,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.lookups import GreaterThanOrEqual
 
 
@@ -95,6 +106,31 @@ class BoundedGroups(Subquery):
         }
 
 
+class EstimatedRows(Func):
+    """About how many rows a table has, as the database's own statistics say; NULL where none do.
+
+    Nothing is counted, and no row is read.
+    """
+
+    template = (
+        "(SELECT nullif(reltuples, -1)::bigint FROM pg_class "
+        "WHERE oid = to_regclass(%(expressions)s))"
+    )
+    """PostgreSQL's catalogue; a table that was never analyzed has -1 there."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(Value(table), output_field=IntegerField())
+
+    def as_sqlite(self, *_context: Any, **_more: Any) -> Any:
+        """Say that nothing is known: SQLite has no such figure."""
+        return "(SELECT NULL)", ()
+
+
+def estimate_beside(model: Any) -> Any:
+    """Return how many rows a table has, about; may stand in an `aggregate()` about other rows."""
+    return Count(Value(1)) * 0 + EstimatedRows(model._meta.db_table)
+
+
 def groups_beside(rows: "QuerySet[Any, Any]", keys: Sequence[str], at: str = "") -> Any:
     """Return the groups that a sliced query has; may stand in an `aggregate()` about other rows."""
     return _aggregated(BoundedGroups(rows, keys, at))
@@ -106,7 +142,7 @@ def rows_beside(rows: "QuerySet[Any, Any]", columns: Sequence[str]) -> Any:
 
 
 def _aggregated(found: Subquery) -> Any:
-    always = GreaterThanOrEqual(Count("id"), 0)
+    always = GreaterThanOrEqual(Count(Value(1)), 0)
     return Case(When(always, then=found), output_field=JSONField())
 
 
@@ -116,4 +152,4 @@ def beside(rows: "QuerySet[Any, Any]", column: str = "*") -> Any:
     An aggregate without rows is still one row, unlike an annotation, so nothing is lost when
     there are none; Django only wants to see that each of its expressions aggregates something.
     """
-    return Count("id") * 0 + BoundedCount(rows, column)
+    return Count(Value(1)) * 0 + BoundedCount(rows, column)

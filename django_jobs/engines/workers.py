@@ -35,9 +35,13 @@ class WorkerVerbs(ABC):
         """
 
     @abstractmethod
-    def leave(self, worker: str) -> None:
-        """Forget a worker that has stopped in good order."""
+    def wish_of(self, worker: str) -> Wish | None:
+        """Return what somebody wants of a worker, `None` for one without a row. Writes nothing."""
+
+    @abstractmethod
+    def leave(self, worker: str, now: datetime | None = None) -> None:
+        """Note that a worker has gone; a beat under its name brings it back."""
 
     @abstractmethod
     def forget_workers(self, before: datetime) -> int:
-        """Forget the workers that gave no sign of life since `before`; return how many."""
+        """Forget the workers that gave no sign of life since `before`, or have gone by then."""

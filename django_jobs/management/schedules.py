@@ -96,7 +96,7 @@ class ScheduleCommands(BaseCommand):
 
     def do_run_schedule(self, name: str, **_: Any) -> None:
         """Enqueue the job of a schedule at once."""
-        job_id = schedules.run_now(name)
+        job_id = schedules.run_now(name, by=BY)
         self.stdout.write(f"Job #{job_id} is enqueued. The next planned time stays.")
 
     def do_pause_schedule(self, name: str, reason: str, **_: Any) -> None:
@@ -122,7 +122,7 @@ class ScheduleCommands(BaseCommand):
                 at.replace(tzinfo=zone) if is_naive(at) else at.astimezone(zone)
                 for at in (start, end)
             )
-            ids = schedules.backfill(name, first, last)
+            ids = schedules.backfill(name, first, last, by=BY)
         except (ValueError, OverflowError) as problem:
             raise CommandError(str(problem)) from problem
         span = f"from {portrait.local(first, zone)} to {portrait.local(last, zone)}"

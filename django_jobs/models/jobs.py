@@ -85,6 +85,9 @@ class Job(models.Model):
     about = models.CharField(
         max_length=255, null=True, help_text="The row it is about: app.model:key."
     )
+    enqueued_by = models.CharField(
+        max_length=255, null=True, help_text="Its origin: view, request and user, or an operator."
+    )
 
     class Meta:
         db_table = "django_jobs_job"
@@ -119,12 +122,15 @@ class Job(models.Model):
                 name="django_jobs_job_ready",
             ),
             models.Index(
-                fields=["run_at"],
+                # What follows the instant is for counting: ten thousand rows need not be read then.
+                fields=["run_at", "state", "attempt", "waiting_for"],
                 condition=Q(state__in=[State.SCHEDULED, State.WAITING]),
                 name="django_jobs_job_due",
             ),
             models.Index(
-                fields=["finished_at"],
+                # What follows the instant is for telling errors apart without reading the rows; the
+                # state, which all of them have, because SQLite reads a row for it otherwise.
+                fields=["finished_at", "fingerprint", "name", "queue", "id", "state"],
                 condition=Q(state=State.FAILED),
                 name="django_jobs_job_failed",
             ),
@@ -218,7 +224,7 @@ class JobRun(models.Model):
         return _("attempt %(number)d of job #%(id)d: %(outcome)s") % {
             "number": self.attempt,
             "id": self.job_id,
-            "outcome": _(spoken(RunOutcome(self.outcome))),
+            "outcome": _(spoken(self.outcome)),
         }
 
 

@@ -48,6 +48,14 @@ class Queue(models.Model):
         return self.name
 
 
+class PresentWorkers(models.Manager["Worker"]):
+    """The workers that have not gone: whoever asks for workers means them."""
+
+    def get_queryset(self) -> "models.QuerySet[Worker]":
+        """Return them; `QuerySet(Worker)` has the others, too."""
+        return super().get_queryset().filter(left_at__isnull=True)
+
+
 class Worker(models.Model):
     """A worker process, for people to see. No correctness hangs on it."""
 
@@ -69,6 +77,9 @@ class Worker(models.Model):
     )
     started_at = models.DateTimeField(help_text="When it started.")
     beat_at = models.DateTimeField(help_text="Its newest sign of life.")
+    left_at = models.DateTimeField(
+        null=True, help_text="When it stopped, or was found dead by the process that started it."
+    )
     boot = models.CharField(
         max_length=128,
         default="",
@@ -86,6 +97,8 @@ class Worker(models.Model):
     wished_by = models.CharField(
         max_length=150, default="", db_default="", help_text="Who wants it."
     )
+
+    objects = PresentWorkers()
 
     class Meta:
         db_table = "django_jobs_worker"

@@ -29,6 +29,7 @@ from django_jobs.models import (
     Worker,
 )
 from django_jobs.models.conditions import in_unique_index
+from django_jobs.reports import stored
 from django_jobs.states import FINAL, State
 from django_jobs.subscriptions import FINISHED, Match
 
@@ -47,6 +48,7 @@ LARGEST_RESULT = 256 * 1024
 """A result that takes more characters is not read, only measured."""
 
 LARGEST_STEP = 2_000
+BEGINNINGS = ("error_text", "traceback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Closeup:
     `job` has what `LINKS` names beside its own fields, its runs have `size` and `kept` (the
     result's length and its text) and `version` (of the worker's code). `alike`: how many jobs failed
     in one way, by fingerprint, this one included. `more_…`: there are others that were not read.
+    `unreadable`: what is stored as args, kwargs or original_args and is none; the job has none then.
     """
 
     job: Any
@@ -66,6 +69,7 @@ class Closeup:
     children: tuple[BatchJob, ...] = ()
     more_children: bool = False
     lines: tuple[JobLog, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     alike: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -82,7 +86,7 @@ class Closeup:
 
 def read(jobs: "QuerySet[Job]", job_id: int, *, payload: bool) -> Closeup | None:
     """Return everything about one of `jobs`; results and logs with `payload` only."""
-    job: Any = _with_links(jobs.filter(pk=job_id), job_id).first()
+    job, unreadable = one(with_links(jobs, job_id), job_id)
     if job is None:
         return None
     runs = _runs(job, MOST_RUNS + 1, payload=payload)
@@ -97,13 +101,14 @@ def read(jobs: "QuerySet[Job]", job_id: int, *, payload: bool) -> Closeup | None
         tuple(children[:MOST_CHILDREN]),
         len(children) > MOST_CHILDREN,
         _lines(job) if payload else (),
+        unreadable,
         _alike(job, runs[:MOST_RUNS]),
     )
 
 
 def glance(jobs: "QuerySet[Job]", job_id: int, *, payload: bool) -> Closeup | None:
     """Return what of a job changes while it runs: itself, its newest run, its log."""
-    job: Any = _with_links(jobs.filter(pk=job_id), job_id).first()
+    job, unreadable = one(with_links(jobs, job_id), job_id)
     if job is None:
         return None
     runs = _runs(job, 2, payload=payload)
@@ -112,12 +117,26 @@ def glance(jobs: "QuerySet[Job]", job_id: int, *, payload: bool) -> Closeup | No
         tuple(runs[:1]),
         len(runs) > 1,
         lines=_lines(job) if payload else (),
+        unreadable=unreadable,
         alike=_alike(job, runs[:1]),
     )
 
 
-def _with_links(jobs: "QuerySet[Job]", job_id: int) -> "QuerySet[Job]":
-    """Return the job with its progress and with the numbers of what it hangs together with.
+def one(jobs: "QuerySet[Job]", job_id: int) -> tuple[Any, Mapping[str, str]]:
+    """Return one of `jobs`, `None` if it is not there, with the texts of its call that are none.
+
+    Raises Garbled.
+    """
+    rows = stored.with_call(jobs).filter(pk=job_id)
+    job: Any = stored.reading_stored(rows.first)
+    if job is None:
+        return None, {}
+    stored.tame_job(job)
+    return job, stored.unpack(job)
+
+
+def with_links(jobs: "QuerySet[Job]", job_id: int) -> "QuerySet[Job]":
+    """Return `jobs`, of which one is wanted, with its progress and the numbers of what it hangs together with.
 
     All in one statement: each of them is one look into an index.
     """
@@ -145,15 +164,21 @@ def _with_links(jobs: "QuerySet[Job]", job_id: int) -> "QuerySet[Job]":
 
 
 def _runs(job: Job, most: int, *, payload: bool) -> list[Any]:
-    worker = Worker.objects.filter(name=OuterRef("worker"))
+    everyone: QuerySet[Worker] = QuerySet(Worker)  # those that have gone, too
+    worker = everyone.filter(name=OuterRef("worker"))
     runs = JobRun.objects.using(get_settings().DATABASE).filter(job=job.pk).order_by("-id")
-    runs = runs.defer("result", *([] if payload else ["log"]))
+    ends = ("log",) if payload else ()
+    runs = stored.with_texts(runs.defer("result", "log"), BEGINNINGS, ends)
     runs = runs.annotate(version=Subquery(worker.values("version")[:1]))
     if payload:
         text = Cast("result", TextField())
         runs = runs.annotate(size=Length(text))
         runs = runs.annotate(kept=Case(When(size__lte=LARGEST_RESULT, then=text)))
-    return list(runs[:most])
+    found = list(runs[:most])
+    for run in found:
+        stored.tame(run)
+        stored.take_texts(run, BEGINNINGS, ends)
+    return found
 
 
 def _alike(job: Job, runs: Iterable[JobRun]) -> dict[str, int]:
@@ -180,7 +205,10 @@ def _steps(job: Job, *, payload: bool) -> list[Any]:
     if payload:
         short = When(size__lte=LARGEST_STEP, then=F("result"))
         steps = steps.annotate(size=Length("result"), short=Case(short, output_field=TextField()))
-    return list(steps[: MOST_STEPS + 1])
+    found = list(steps[: MOST_STEPS + 1])
+    for step in found:
+        stored.tame(step)
+    return found
 
 
 def _children(flow_id: int) -> list[BatchJob]:

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
@@ -18,7 +18,7 @@ from django_jobs.models import Job, JobRun, MutedError
 from django_jobs.muting import is_quiet
 from django_jobs.reports import summary
 from django_jobs.reports.history import LATELY as MEASURED
-from django_jobs.reports.history import as_time, settled
+from django_jobs.reports.history import as_instant, as_time, settled
 from django_jobs.reports.summary import with_error
 from django_jobs.states import State
 
@@ -152,16 +152,10 @@ def newest_failures(alias: str, now: datetime, newest: int = 0) -> Failures:
     ids = tuple(job_id for job_id, _ in found["newest"] or ())
     groups: Any = found["groups"] or ()
     parts = [
-        _Part._make((*keys, number, _instant(first), _instant(last), newest_id))
+        _Part._make((*keys, number, as_instant(first), as_instant(last), newest_id))
         for *keys, number, first, last, newest_id in groups
     ]
     return Failures(found["number"], tuple(_kinds_of(parts)), ids)
-
-
-def _instant(text: str) -> datetime:
-    """Return an instant that the database wrote into JSON; SQLite keeps UTC, and does not say so."""
-    at = datetime.fromisoformat(text)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _kinds_of(parts: Iterable[_Part]) -> list[Kind]:

@@ -20,6 +20,7 @@ from django_jobs.engines.endings import NEVER
 from django_jobs.models import Claim, Job, JobRun, JobStep, Queue, Tick, Wait
 from django_jobs.operations import NOT_FOUND, is_paused
 from django_jobs.reports import summary
+from django_jobs.reports.stored import HEAVY
 from django_jobs.reports.summary import WorkerSummary
 from django_jobs.states import State, StepState, Wish
 
@@ -57,7 +58,8 @@ class Reason:
 
 def explain(job_id: int) -> list[Reason]:
     """Return why a job is not running, the nearest reason first."""
-    job = Job.objects.using(get_settings().DATABASE).filter(pk=job_id).first()
+    jobs = Job.objects.using(get_settings().DATABASE).defer(*HEAVY)
+    job = jobs.filter(pk=job_id).first()
     if job is None:
         return [Reason(_("Job #%(id)d: %(why)s.") % {"id": job_id, "why": NOT_FOUND})]
     return reasons(job)
@@ -70,12 +72,16 @@ def reasons(
 
     `steps`, `run`: its steps and its newest run, where they were read, too.
     """
-    state, now = State(job.state), clock.now()
-    if state is State.WAITING:
+    now = clock.now()
+    if job.state == State.WAITING:
         return list(_waiting(job, now, steps))
-    if state is State.SCHEDULED:
+    if job.state == State.SCHEDULED:
         return list(_scheduled(job, now, run))
-    return list(EXPLANATIONS[state](job, now))
+    explanation = EXPLANATIONS.get(job.state)
+    if explanation is None:
+        text = _("Its state, %(state)s, is none that this version knows: no worker touches it.")
+        return [Reason(text % {"state": job.state})]
+    return list(explanation(job, now))
 
 
 def _scheduled(job: Job, now: datetime, run: JobRun | None = None) -> Iterator[Reason]:
@@ -152,19 +158,19 @@ def _silent(job: Job, claim: Claim | None, now: datetime) -> Iterator[Reason]:
 
 
 def _ended(job: Job, now: datetime) -> Iterator[Reason]:
-    when, state = {"ago": ago(job.finished_at, now)}, State(job.state)
-    if state is State.SUCCESSFUL:
+    when = {"ago": ago(job.finished_at, now)}
+    if job.state == State.SUCCESSFUL:
         yield Reason(_("It is over: it was successful %(ago)s.") % when)
         return
     advice = _advice(_("To run it again:"), f"retry {job.pk}")
-    if state is State.CANCELLED:
+    if job.state == State.CANCELLED:
         yield Reason(_("It is over: it was cancelled %(ago)s.") % when, advice)
     else:
         text = _("It is over: it failed %(ago)s. %(error)s")
         yield Reason(text % {**when, "error": _last_error(job)}, advice)
 
 
-EXPLANATIONS: Mapping[State, Callable[[Job, datetime], Iterator[Reason]]] = {
+EXPLANATIONS: Mapping[str, Callable[[Job, datetime], Iterator[Reason]]] = {
     State.SCHEDULED: _scheduled,
     State.READY: _ready,
     State.WAITING: _waiting,
@@ -272,9 +278,8 @@ def _steps(job: Job, now: datetime, read: Iterable[JobStep] | None = None) -> It
     waits = {
         wait.key: wait for wait in Wait.objects.using(alias).filter(job_id=job.pk, key__in=keys)
     }
-    children = Job.objects.using(alias).in_bulk(
-        [wait.child_id for wait in waits.values() if wait.child_id]
-    )
+    child_ids = [wait.child_id for wait in waits.values() if wait.child_id]
+    children = Job.objects.using(alias).defer(*HEAVY).in_bulk(child_ids)
     for step in found:
         wait = waits.get(step.key)
         if wait is not None and wait.child_id:

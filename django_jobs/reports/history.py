@@ -111,15 +111,16 @@ def points(
     )
 
 
-def parts(alias: str, span: Range, now: datetime) -> tuple[Part, ...]:
-    """Return the figures of each job in each queue in `span`, those that ran longest first.
+def parts(alias: str, span: Range, now: datetime, queue: str = "") -> tuple[Part, ...]:
+    """Return the figures of each job in each queue, or in one, those that ran longest first.
 
     From four hours on it is whole hours that count.
     """
     grain = span.parts_grain
     begin = -(-span.begin(now) // grain) * grain
-    rows = _summed(each_job(within(alias, begin, grain)), "queue", "name")
-    ordered = rows.order_by("-run_sum_sum", "queue", "name")[:MOST_PARTS]
+    rows = each_job(within(alias, begin, grain))
+    sums = _summed(rows.filter(queue=queue) if queue else rows, "queue", "name")
+    ordered = sums.order_by("-run_sum_sum", "queue", "name")[:MOST_PARTS]
     return tuple(Part(row[0], row[1], Figures.from_row(row[2:])) for row in ordered)
 
 
@@ -145,8 +146,13 @@ def speed(figures: Figures, minutes: float = LATELY) -> Speed:
 
 def releases(alias: str, since: datetime) -> tuple[Release, ...]:
     """Return the newest versions that were first seen since then, the oldest of them first."""
+    return tuple(reversed(released(alias, since)))
+
+
+def released(alias: str, since: datetime) -> "QuerySet[Release]":
+    """Return the rows of those versions, the newest first."""
     rows: QuerySet[Release] = QuerySet(Release, using=alias).filter(seen_at__gte=since)
-    return tuple(reversed(rows.order_by("-seen_at")[:MOST_RELEASES]))
+    return rows.order_by("-seen_at")[:MOST_RELEASES]
 
 
 def by_name(found: tuple[Part, ...]) -> Mapping[str, Figures]:
@@ -180,6 +186,12 @@ def as_minute(instant: datetime) -> int:
 def as_time(minute: int) -> datetime:
     """Return when a minute begins."""
     return datetime.fromtimestamp(minute * 60, UTC)
+
+
+def as_instant(text: str) -> datetime:
+    """Return an instant that the database wrote into JSON; SQLite keeps UTC, and does not say so."""
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def settled(now: datetime) -> int:

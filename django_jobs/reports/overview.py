@@ -14,11 +14,11 @@ from django.db.models import Case, Count, DateTimeField, F, Min, OuterRef, Q, Qu
 from django_jobs import registry
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
-from django_jobs.engines.bounded import BoundedCount, BoundedMin, beside
+from django_jobs.engines.bounded import BoundedCount, BoundedMin, beside, estimate_beside
 from django_jobs.models import Claim, Event, Job, Queue, Schedule
 from django_jobs.models.conditions import in_due_index
 from django_jobs.operations import is_paused
-from django_jobs.reports import recent, summary
+from django_jobs.reports import missed, recent, summary
 from django_jobs.reports.error_groups import (
     ErrorGroup,
     Failure,
@@ -29,13 +29,11 @@ from django_jobs.reports.error_groups import (
     newest_failures,
     with_muting,
 )
+from django_jobs.reports.missed import MissedTime
 from django_jobs.reports.reading import Reading
 from django_jobs.reports.recent import Recent
-from django_jobs.reports.summary import WorkerSummary, with_error
+from django_jobs.reports.summary import MOST_QUEUES, QUEUE_CAP, WorkerSummary, with_error
 from django_jobs.states import State
-
-QUEUE_CAP = 1_000
-"""The waiting jobs of one queue are not counted further, nor is an older one looked for."""
 
 PATIENCE = timedelta(seconds=60)
 """A ready job should not wait longer in a queue that is served and has no limit of its own."""
@@ -43,7 +41,10 @@ PATIENCE = timedelta(seconds=60)
 MOST_EVENTS = 1_000
 """Among so many newest events those are counted that could not be handed out."""
 
-MOST_QUEUES = 200
+MOST_OLDEST = 1_000
+"""Among so many of the oldest jobs those are counted that should have been deleted."""
+
+MOST_PAUSED = 1_000
 MOST_CLAIMS = 1_000
 MOST_GROUPS = 10
 MOST_HELD = 1_000
@@ -52,6 +53,9 @@ NEWEST = 6
 NEXT = 10
 LONGEST_RETENTION = 100 * 365
 LATELY = timedelta(hours=24)
+CLEANED = timedelta(days=2)
+"""Of the successful jobs, ten million are gone through by one worker in a day and a half."""
+
 OBEYING = timedelta(seconds=60)
 """A run may go on so long after its time limit, of which its worker tells it."""
 
@@ -115,9 +119,12 @@ class SilentWorker:
 class Overview:
     """How the jobs of one database were at `now`.
 
-    `held`: how many jobs run, by the name of their worker. `due_since`: since when the oldest job that is due has not been made ready. `kept`: failed
-    jobs that should have been deleted a day ago. `given_up`: how many of the newest events could not
-    be handed out, within a day. `schedules`: the next ones, late ones first. `overdue`: runs that
+    `held`: how many jobs run, by the name of their worker. `due_since`: since when the oldest job
+    that is due has not been made ready. `kept`: failed jobs that should have been deleted a day
+    ago; `stale`: those of the 1,000 oldest jobs that are successful and should have been two days
+    ago. `rows`: about how many jobs are on record, where the database knows. `given_up`: how many of the newest events could not
+    be handed out, within a day. `schedules`: the next ones, late ones first. `missed`: what
+    of schedules was missed last. `overdue`: runs that
     go on after their time limit, a minute of grace included. `slow`: the parts that took too long
     to read, and are empty here whatever there is.
     """
@@ -130,6 +137,8 @@ class Overview:
     waiting: Amount
     failed: Amount
     kept: Amount
+    stale: Amount
+    rows: int | None
     given_up: int
     due_since: datetime | None
     groups: tuple[ErrorGroup, ...]
@@ -138,6 +147,8 @@ class Overview:
     workers: tuple[WorkerSummary, ...]
     silent: tuple[SilentWorker, ...]
     schedules: tuple[Schedule, ...]
+    paused_schedules: Amount
+    missed: tuple[MissedTime, ...]
     overdue: tuple[Overdue, ...]
     recent: Recent
     slow: frozenset[str] = frozenset()
@@ -199,14 +210,19 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
     later = jobs.filter(in_due_index()).order_by("run_at")[:most]
     limit = now - timedelta(days=min(get_settings().RETENTION_FAILED, LONGEST_RETENTION) + 1)
     old = jobs.filter(state=State.FAILED, finished_at__lt=limit)
+    stale = beside(_stale(alias, now), "stale")
     scheduled = Q(state=State.SCHEDULED)
     found = later.aggregate(
-        seen=Count("id"),
-        waiting=Count("id", filter=Q(state=State.WAITING)),
-        scheduled=Count("id", filter=scheduled & Q(attempt=0, waiting_for=None)),
+        seen=Count("state"),
+        waiting=Count("state", filter=Q(state=State.WAITING)),
+        scheduled=Count("state", filter=scheduled & Q(attempt=0, waiting_for=None)),
         next=Min("run_at"),
         ready=beside(jobs.filter(state=State.READY).values("queue")[:most]),
         kept=beside(old.values("finished_at")[:most]),
+        stale=stale,
+        rows=estimate_beside(Job),
+        missed=missed.column(alias, now),
+        paused_schedules=beside(_paused(alias).values("id")[: MOST_PAUSED + 1]),
         given_up=beside(_given_up(alias, now), "given_up"),
         **recent.columns(alias, now),
     )
@@ -219,6 +235,10 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
         "retrying": Amount(retrying, more),
         "waiting": Amount(found["waiting"], more),
         "kept": amount(found["kept"], summary.CAP),
+        "stale": Amount(found["stale"], found["stale"] == MOST_OLDEST),
+        "rows": found["rows"],
+        "missed": missed.read(found["missed"]),
+        "paused_schedules": amount(found["paused_schedules"], MOST_PAUSED),
         "given_up": found["given_up"],
         "due_since": due,
         "recent": recent.read(found, now),
@@ -226,8 +246,14 @@ def _counts(alias: str, now: datetime) -> dict[str, Any]:
 
 
 def _no_counts(now: datetime) -> dict[str, Any]:
-    names = ("ready", "scheduled", "retrying", "waiting", "kept")
-    nothing = {"given_up": 0, "due_since": None, "recent": recent.read({}, now)}
+    names = ("ready", "scheduled", "retrying", "waiting", "kept", "stale", "paused_schedules")
+    nothing = {
+        "rows": None,
+        "missed": (),
+        "given_up": 0,
+        "due_since": None,
+        "recent": recent.read({}, now),
+    }
     return dict.fromkeys(names, Amount(0)) | nothing
 
 
@@ -237,6 +263,16 @@ def _given_up(alias: str, now: datetime) -> "QuerySet[Any, Any]":
     lately = When(~Q(problem=""), handed_out_at__gte=now - LATELY, then=F("id"))
     newest = Event.objects.using(alias).order_by("-id").annotate(given_up=Case(lately))
     return newest.values("given_up")[:MOST_EVENTS]
+
+
+def _stale(alias: str, now: datetime) -> "QuerySet[Any, Any]":
+    """Return the oldest jobs; `stale` is set where one is successful and kept for too long."""
+    days = min(get_settings().RETENTION_SUCCESSFUL, LONGEST_RETENTION)
+    # What counts is no condition of the query: without an index it would look at all jobs.
+    limit = now - timedelta(days=days) - CLEANED
+    late = When(state=State.SUCCESSFUL, finished_at__lt=limit, then=F("id"))
+    oldest = Job.objects.using(alias).order_by("id").annotate(stale=Case(late))
+    return oldest.values("stale")[:MOST_OLDEST]
 
 
 def _claims(alias: str) -> list[Claim]:
@@ -332,6 +368,12 @@ def queue_states(
 def _schedules(alias: str) -> tuple[Schedule, ...]:
     due = Schedule.objects.using(alias).filter(next_run_at__isnull=False)
     return tuple(due.order_by("next_run_at")[:NEXT])
+
+
+def _paused(alias: str) -> "QuerySet[Schedule]":
+    """Return the schedules that somebody has paused."""
+    rows = Schedule.objects.using(alias).order_by()
+    return rows.filter(paused_at__isnull=False, disabled_at__isnull=True)
 
 
 def amount(number: int, cap: int) -> Amount:

@@ -15,12 +15,11 @@ from django_jobs.reports import summary
 from django_jobs.reports.history import Speed, speeds
 from django_jobs.reports.overview import (
     MOST_CLAIMS,
-    MOST_QUEUES,
-    QUEUE_CAP,
     Amount,
     QueueState,
     queue_states,
 )
+from django_jobs.reports.summary import MOST_QUEUES, QUEUE_CAP
 from django_jobs.states import State
 
 MOST_RUNNING = 5_000

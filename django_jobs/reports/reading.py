@@ -17,6 +17,10 @@ LIMIT = 2.0
 Part = TypeVar("Part")
 
 
+class TooSlow(Exception):
+    """The database took longer than that."""
+
+
 class Reading:
     """Reads one part after another; `slow`: those that took too long."""
 

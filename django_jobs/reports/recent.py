@@ -1,6 +1,6 @@
 """How it went in the last four hours, and how fast it goes now, from the newest figures.
 
-Two values of one row, so that whoever looks at everything has them without another query.
+Three values of one row, so that whoever looks at everything has them without another query.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,14 @@ from typing import Any
 from django.db.models import F, Sum
 
 from django_jobs.engines.bounded import rows_beside
+from django_jobs.models import Release
 from django_jobs.reports.history import (
     LATELY,
     RANGES,
     Speed,
+    as_instant,
     as_time,
+    released,
     settled,
     speed,
     whole,
@@ -45,10 +48,14 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """The last four hours, the oldest stretch first, and the speed of the newest whole minutes."""
+    """The last four hours, the oldest stretch first, and the speed of the newest whole minutes.
+
+    `releases`: the versions that were first seen in these hours, the oldest first.
+    """
 
     stretches: tuple[Stretch, ...]
     speed: Speed
+    releases: tuple[Release, ...] = ()
 
 
 def columns(alias: str, now: datetime) -> dict[str, Any]:
@@ -66,6 +73,7 @@ def columns(alias: str, now: datetime) -> dict[str, Any]:
     return {
         "stretches": rows_beside(stretches, ("at", "ok", "bad", *(f"n{n}" for n in LATE))),
         "newest": rows_beside(newest.annotate(**sums), tuple(sums)),
+        "releases": rows_beside(released(alias, as_time(begin)), ("version", "seen_at")),
     }
 
 
@@ -81,7 +89,9 @@ def read(found: dict[str, Any], now: datetime) -> Recent:
     for succeeded, failed, *runs in found.get("newest") or ():
         figures.succeeded, figures.failed = succeeded, failed
         figures.runs = [number or 0 for number in runs]
-    return Recent(stretches, speed(figures))
+    seen = [(as_instant(at), version) for version, at in found.get("releases") or ()]
+    releases = tuple(Release(version=version, seen_at=at) for at, version in sorted(seen))
+    return Recent(stretches, speed(figures), releases)
 
 
 def _told(row: list[int | None] | None) -> tuple[int, int, int]:

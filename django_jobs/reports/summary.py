@@ -2,13 +2,15 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, DateTimeField, F, Max, Min, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
+from django_jobs.engines.bounded import BoundedCount, BoundedMin, groups_beside
 from django_jobs.models import Batch, BatchJob, Claim, Job, JobRun, Queue, Worker
 from django_jobs.operations import is_paused
 from django_jobs.states import State, Wish
@@ -16,6 +18,14 @@ from django_jobs.states import State, Wish
 CAP = 10_000
 """Nothing is counted further than this; then it reads `10,000+`."""
 
+QUEUE_CAP = 1_000
+"""The ready jobs of one queue are not counted further, nor is an older one looked for."""
+
+MOST_QUEUES = 200
+MOST_WORKERS = 10_000
+"""So many queues, and workers, are read; of workers those that were heard of last."""
+
+SHOWN_WORKERS = 200
 MOST_CHILDREN = 5
 """So many children of one flow are named."""
 
@@ -73,16 +83,28 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts as (word, number in words), queues by name, workers by name."""
+    """Counts as (word, number in words), queues by name, workers by name.
+
+    `more_queues`, `more_workers`: there are others.
+    """
 
     counts: tuple[tuple[str, str], ...]
     queues: tuple[QueueSummary, ...]
     workers: tuple[WorkerSummary, ...]
+    more_queues: bool = False
+    more_workers: bool = False
 
 
 def summarise(alias: str, now: datetime) -> Summary:
     """Return the state of the jobs database `alias` at `now`."""
-    return Summary(_counts(alias), _queues(alias, now), workers(alias, now))
+    queues, known = _queues(alias, now), workers(alias, now)
+    return Summary(
+        _counts(alias),
+        queues[:MOST_QUEUES],
+        shown_workers(known),
+        len(queues) > MOST_QUEUES,
+        len(known) > SHOWN_WORKERS,
+    )
 
 
 def backlog(alias: str, queues: Collection[str]) -> Backlog:
@@ -117,9 +139,10 @@ def unserved(alias: str, now: datetime) -> list[str]:
 
 
 def workers(alias: str, now: datetime) -> tuple[WorkerSummary, ...]:
-    """Return all workers by name, each with whether it is alive."""
+    """Return the workers by name, each with whether it is alive; those that were heard of last."""
     silent_before = now - timedelta(seconds=get_settings().LEASE)
-    return tuple(
+    rows = Worker.objects.using(alias).only("name", "queues", "beat_at", "wish")
+    found = [
         WorkerSummary(
             worker.name,
             tuple(worker.queues),
@@ -127,8 +150,17 @@ def workers(alias: str, now: datetime) -> tuple[WorkerSummary, ...]:
             "alive" if worker.beat_at >= silent_before else "silent",
             Wish(worker.wish),
         )
-        for worker in Worker.objects.using(alias).all()
-    )
+        for worker in rows.order_by("-beat_at")[:MOST_WORKERS]
+    ]
+    return tuple(sorted(found, key=lambda worker: worker.name))
+
+
+def shown_workers(known: tuple[WorkerSummary, ...]) -> tuple[WorkerSummary, ...]:
+    """Return those that people are shown, by name: of very many those that were heard of last."""
+    if len(known) <= SHOWN_WORKERS:
+        return known
+    last = sorted(known, key=lambda worker: worker.beat_at, reverse=True)[:SHOWN_WORKERS]
+    return tuple(sorted(last, key=lambda worker: worker.name))
 
 
 def with_error(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
@@ -160,7 +192,7 @@ def its_children(job: Job) -> tuple[str, int | None]:
 def _counts(alias: str) -> tuple[tuple[str, str], ...]:
     jobs = Job.objects.using(alias).order_by()
     counts = [(state, capped(jobs.filter(state=state)[: CAP + 1].count())) for state in INDEXED]
-    held = Claim.objects.using(alias).values_list("job_ids", flat=True)
+    held = Claim.objects.using(alias).order_by("pk").values_list("job_ids", flat=True)[:CAP]
     counts.insert(2, (State.RUNNING, capped(sum(len(ids) for ids in held))))
     newest = jobs.aggregate(newest=Max("id"))["newest"] or 0
     recent = jobs.filter(id__gt=newest - CAP, state__in=ENDED).values_list("state")
@@ -170,24 +202,43 @@ def _counts(alias: str) -> tuple[tuple[str, str], ...]:
     return tuple(words)
 
 
-def capped(count: int) -> str:
+def capped(count: int, cap: int | None = None) -> str:
     """Return a number in words; counting ended at the cap."""
-    return f"{grouped(CAP)}+" if count > CAP else grouped(count)
+    cap = CAP if cap is None else cap
+    return f"{grouped(cap)}+" if count > cap else grouped(count)
 
 
 def _queues(alias: str, now: datetime) -> tuple[QueueSummary, ...]:
-    ready = Job.objects.using(alias).order_by().filter(state=State.READY)
-    waiting = {
-        row["queue"]: (row["number"], row["oldest"])
-        for row in ready.values("queue").annotate(number=Count("id"), oldest=Min("run_at"))
-    }
-    rows = {queue.name: queue for queue in Queue.objects.using(alias).all()}
-    return tuple(
-        QueueSummary(
-            name,
-            grouped(waiting.get(name, (0, None))[0]),
-            waiting.get(name, (0, None))[1],
-            name in rows and is_paused(rows[name], now),
-        )
-        for name in sorted({*rows, *waiting})
+    """Return the first queues by name, and others that the first jobs of all wait in; two queries."""
+    ready = Job.objects.using(alias).filter(state=State.READY)
+    mine = ready.filter(queue=OuterRef("name")).order_by(F("priority").desc(), "run_at", "id")
+    rows: Any = Queue.objects.using(alias).annotate(
+        number=BoundedCount(mine.values("run_at")[: QUEUE_CAP + 1]),
+        oldest=BoundedMin(mine[:QUEUE_CAP], "run_at", DateTimeField()),
     )
+    found = {
+        row.name: QueueSummary(
+            row.name, capped(row.number, QUEUE_CAP), row.oldest, is_paused(row, now)
+        )
+        for row in rows[: MOST_QUEUES + 1]
+    }
+    if len(found) <= MOST_QUEUES:
+        found |= _without_rows(alias, found)
+    return tuple(found[name] for name in sorted(found)[: MOST_QUEUES + 1])
+
+
+def _without_rows(alias: str, known: Collection[str]) -> dict[str, QueueSummary]:
+    """Return the queues that nobody has a row of, as far as the first ready jobs are in them."""
+    jobs = Job.objects.using(alias).order_by()
+    first = jobs.filter(state=State.READY)[: CAP + 1]
+    groups = jobs.filter(pk=0).aggregate(found=groups_beside(first, ("queue",), "run_at"))
+    return {
+        name: QueueSummary(name, capped(number), _instant(least), paused=False)
+        for name, number, least, *_ in groups["found"] or ()
+        if name not in known
+    }
+
+
+def _instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

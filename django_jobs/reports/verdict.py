@@ -6,7 +6,7 @@ Judges an overview and reads nothing itself, so that the dashboard, `health.json
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from itertools import islice
 
@@ -16,7 +16,8 @@ from django.utils.translation import ngettext
 from django_jobs import clock
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration, grouped
-from django_jobs.reports.error_groups import RECENT, TREND, ErrorGroup
+from django_jobs.reports.calm import FEW, SHARE, SPIKE, clear_for
+from django_jobs.reports.error_groups import RECENT, ErrorGroup
 from django_jobs.reports.overview import (
     ERRORS,
     NEXT,
@@ -31,18 +32,6 @@ from django_jobs.reports.overview import (
     look,
 )
 from django_jobs.timetables.planning import PUNCTUAL
-
-SPIKE = 10
-"""So many failures of one kind within 15 minutes are a problem."""
-
-FEW = 5
-"""Fewer failures of one kind are no problem, however little else there is."""
-
-SHARE = 0.05
-"""A bigger share of failures of one kind in what finishes is a problem."""
-
-WINDOW = 4
-"""So many stretches of five minutes hold every quarter of an hour that ends in the last one."""
 
 NAMED = 5
 """So many queues, workers or errors are told of by one rule."""
@@ -85,7 +74,7 @@ class Fix:
 class Problem:
     """What is wrong, since when and how much; `advice`: what to type where no press mends it.
 
-    `queue`: the queue that it is about, if it is about one.
+    `queue`: the queue that it is about, if it is about one; `schedule_id`: the same of a schedule.
     """
 
     rule: str
@@ -94,6 +83,7 @@ class Problem:
     advice: str = ""
     fix: Fix | None = None
     queue: str = ""
+    schedule_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,43 +118,6 @@ def judge(seen: Overview) -> Verdict:
     found = [problem for rule in RULES for problem in rule(seen)]
     ordered = sorted(found, key=lambda problem: problem.level is not Level.BAD)
     return Verdict(tuple(ordered), "" if found else clear_for(seen))
-
-
-def clear_for(seen: Overview) -> str:
-    """Return for how long nothing has been wrong, as far as the figures of four hours tell.
-
-    That is since the newest stretch in which failures would have been a problem, or a run began
-    late. Where nothing ran nothing is known; nor is more than that of the time before.
-    """
-    stretches = seen.recent.stretches
-    known = [place for place, stretch in enumerate(stretches) if stretch.finished or stretch.late]
-    if not known:
-        return ""
-    bad = [place for place in known if _was_bad(seen, place)]
-    since = stretches[bad[-1]].end if bad else stretches[known[0]].begin
-    since = min(max([since, *_spikes(seen)]), seen.now)
-    span = duration((seen.now - since) // timedelta(minutes=1) * 60)
-    if seen.now - since < timedelta(minutes=1):
-        return ""
-    if since == stretches[0].begin:
-        return _("%(span)s or more") % {"span": span}
-    return span
-
-
-def _was_bad(seen: Overview, place: int) -> bool:
-    window = seen.recent.stretches[max(place - WINDOW + 1, 0) : place + 1]
-    failed = sum(stretch.failed for stretch in window)
-    finished = sum(stretch.finished for stretch in window)
-    often = failed >= FEW and failed > SHARE * finished
-    return bool(window[-1].late) or failed >= SPIKE or often
-
-
-def _spikes(seen: Overview) -> Iterator[datetime]:
-    """Yield when quarters of an hour ended in which one error had struck many jobs."""
-    for group in seen.groups:
-        for place, number in enumerate(group.trend):
-            if number >= SPIKE:
-                yield seen.now - (TREND - 1 - place) * RECENT
 
 
 def no_worker(seen: Overview) -> Iterator[Problem]:
@@ -215,6 +168,18 @@ def late_schedule(seen: Overview) -> Iterator[Problem]:
     }
     advice = "" if first.doubted_at is None else _("No worker was able to; their logs say why.")
     yield Problem("late-schedule", Level.BAD, text[:1].upper() + text[1:], advice)
+
+
+def missed_schedule(seen: Overview) -> Iterator[Problem]:
+    """Yield the schedules that did not run when they should have, and have not since."""
+    if not get_settings().SCHEDULES_ENABLED:
+        return
+    for missed in seen.missed[:NAMED]:
+        text = _(
+            "“%(name)s” was missed: it was due %(ago)s, no worker was there in time, and it has "
+            "not run since."
+        ) % {"name": missed.name, "ago": ago(missed.at, seen.now)}
+        yield Problem("missed-schedule", Level.WARNING, text, schedule_id=missed.schedule_id)
 
 
 def silent_worker(seen: Overview) -> Iterator[Problem]:
@@ -301,15 +266,34 @@ def paused_queue(seen: Overview) -> Iterator[Problem]:
 
 def no_cleaning(seen: Overview) -> Iterator[Problem]:
     """Yield that workers live, and what should be deleted is not."""
-    if seen.alive and seen.kept.number:
-        days = f"{get_settings().RETENTION_FAILED:g}"
+    settings = get_settings()
+    if seen.alive and (seen.kept.number or seen.stale.number):
+        number, days = seen.kept, settings.RETENTION_FAILED
         text = _(
             "%(number)s failed jobs are older than RETENTION_FAILED (%(days)s days) by more than "
             "a day: nobody cleans up."
         )
-        facts = {"number": seen.kept, "days": days}
+        if not number.number:
+            number, days = seen.stale, settings.RETENTION_SUCCESSFUL
+            text = _(
+                "%(number)s of the oldest jobs are successful, and older than "
+                "RETENTION_SUCCESSFUL (%(days)s days) by more than two days: nobody cleans up."
+            )
+        facts = {"number": number, "days": f"{days:g}"}
         advice = _("The workers' logs say why.")
         yield Problem("no-cleaning", Level.WARNING, text % facts, advice)
+
+
+def many_jobs(seen: Overview) -> Iterator[Problem]:
+    """Yield that there are more jobs on record than the project wants to have."""
+    most = get_settings().WARN_JOBS
+    if most and seen.rows is not None and seen.rows > most:
+        text = _("About %(number)s jobs are on record, more than WARN_JOBS (%(most)s).") % {
+            "number": grouped(seen.rows),
+            "most": grouped(most),
+        }
+        advice = _("RETENTION_SUCCESSFUL and RETENTION_FAILED say how long they are kept.")
+        yield Problem("many-jobs", Level.WARNING, text, advice)
 
 
 def given_up_event(seen: Overview) -> Iterator[Problem]:
@@ -353,8 +337,10 @@ RULES: tuple[Callable[[Overview], Iterator[Problem]], ...] = (
     slow_queue,
     paused_queue,
     overdue_run,
+    missed_schedule,
     given_up_event,
     no_cleaning,
+    many_jobs,
     too_slow,
 )
 

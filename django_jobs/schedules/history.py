@@ -1,19 +1,21 @@
 """What became of the planned times of schedules, as people read it. Only reads.
 
-However many schedules or planned times there are, three queries tell of them, and each reads
-along an index.
+However many schedules or planned times there are, three queries tell of them, or one of the last
+of each, and all read along an index.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce, NullIf
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
+from django_jobs.engines.bounded import BoundedRows
 from django_jobs.models import Job, Schedule, Tick
 from django_jobs.states import State, spoken
 from django_jobs.timetables.planning import COUNT_CAP, TickOutcome
@@ -75,6 +77,15 @@ class Record:
         return f"{self.words}: {self.ending}" if self.ending else self.words
 
 
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """A planned time at a glance. `state`: of its job, `None` where that is not known any more."""
+
+    outcome: TickOutcome
+    has_job: bool
+    state: State | None
+
+
 def recent(schedule: Schedule, limit: int) -> list[Record]:
     """Return the newest `limit` records of a schedule, the newest first."""
     ticks = _ticks().filter(schedule=schedule)
@@ -93,6 +104,26 @@ def newest(schedules: Iterable[Schedule]) -> dict[int, Record]:
     for tick in _newest_first(_ticks().filter(pk__in=ids)):
         latest.setdefault(tick.schedule_id, tick)
     return dict(zip(latest, _records(list(latest.values())), strict=True))
+
+
+def lately(schedules: Iterable[Schedule], limit: int) -> dict[int, list[Glimpse]]:
+    """Return the last `limit` planned times of each schedule by its id, the newest last; one query."""
+    jobs = Job.objects.filter(pk=OuterRef("job_id")).order_by()
+    known = Coalesce(NullIf("job_state", Value("")), Subquery(jobs.values("state")), Value(""))
+    own = _timed(_ticks().filter(schedule=OuterRef("pk")))[:limit]
+    columns = ("planned_at", "outcome", "job_id", "now_state")
+    past = BoundedRows(own.annotate(now_state=known), columns)
+    rows = Schedule.objects.using(get_settings().DATABASE).order_by()
+    found = rows.filter(pk__in=[schedule.pk for schedule in schedules])
+    return {
+        pk: [_glimpse(*values) for _at, *values in sorted(ticks or ())]
+        for pk, ticks in found.values_list("pk", past)
+    }
+
+
+def _glimpse(outcome: str, job_id: int | None, state: str) -> Glimpse:
+    known = State(state) if state in State.__members__ else None
+    return Glimpse(TickOutcome(outcome), job_id is not None, known)
 
 
 def newest_id() -> int:

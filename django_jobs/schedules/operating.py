@@ -18,11 +18,12 @@ from django_jobs.conf import get_settings
 from django_jobs.declarations import default_timezone, wrong_with
 from django_jobs.display import grouped
 from django_jobs.engines import get_engine
-from django_jobs.engines.base import Engine
+from django_jobs.engines.base import Engine, NewJob
 from django_jobs.engines.schedules import Ticking
 from django_jobs.exceptions import InvalidSchedule, ScheduleNotFound
 from django_jobs.models import Schedule, Tick
 from django_jobs.models.schedules import ADMIN, CODE
+from django_jobs.origins import by_hand
 from django_jobs.schedules.syncing import FIELDS, STATUS, UNDECLARED, enable, recalled, set_rule
 from django_jobs.schedules.ticking import job_for, signal_new
 from django_jobs.states import IDLE, State
@@ -70,30 +71,34 @@ def resume(name: str, *, catch_up: bool = False) -> bool:
     return True
 
 
-def run_now(name: str) -> int:
+def run_now(name: str, *, by: str = "") -> int:
     """Enqueue a job of the schedule at once and return its id; the next planned time stays.
 
+    The job keeps `by`, who wants it, for people to read.
     It runs beside a job that has not ended, and while the schedule is paused. Its context has
     no planned time. Raises ScheduleNotFound, and JobNotFound when nobody declares its job.
     """
     with _locked(name) as (engine, row, now):
         planned = Planned(now, TickOutcome.MANUAL, has_job=True)
-        return _tick(engine, row, [planned], now)[0]
+        return _tick(engine, row, [planned], now, by)[0]
 
 
-def backfill(name: str, start: datetime, end: datetime, *, one_by_one: bool = True) -> list[int]:
+def backfill(
+    name: str, start: datetime, end: datetime, *, one_by_one: bool = True, by: str = ""
+) -> list[int]:
     """Enqueue the job of each planned time from `start` to `end` that has none; return their ids.
 
     Doing it twice does nothing twice. The jobs run one after the other (default), or all as soon
-    as there are workers. Raises ScheduleNotFound, and ValueError, with nothing written, for naive
-    datetimes, an end before the start or in the future, and more than 1,000 planned times.
+    as there are workers. They keep `by`, who wants it, for people to read. Raises ScheduleNotFound,
+    and ValueError, with nothing written, for naive datetimes, an end before the start or in the
+    future, and more than 1,000 planned times.
     """
     with _locked(name) as (engine, row, now):
         _, missing = _times(row, start, end, now)
         live = engine.live_jobs([row.pk]).get(row.pk, []) if one_by_one else []
         line = Line(Overlap.QUEUE_ALL if one_by_one else Overlap.ALLOW, live)
         wanted = [line.join(at, TickOutcome.BACKFILLED) for at in missing]
-        return _tick(engine, row, wanted, now)
+        return _tick(engine, row, wanted, now, by)
 
 
 def named(name: str) -> Schedule:
@@ -248,20 +253,23 @@ def _save(engine: Engine, row: Schedule, fields: Iterable[str]) -> None:
     row.save(using=engine.connection.alias, update_fields=list(fields))
 
 
-def _tick(engine: Engine, row: Schedule, times: list[Planned], now: datetime) -> list[int]:
+def _tick(
+    engine: Engine, row: Schedule, times: list[Planned], now: datetime, by: str = ""
+) -> list[int]:
     """Write these planned times beside the schedule's own; return the ids of their jobs."""
     plan = Plan(tuple(times), row.next_run_at)
-    jobs = {
-        planned.at: job_for(row, None if planned.outcome is TickOutcome.MANUAL else planned.at)
-        for planned in times
-        if planned.has_job
-    }
+    jobs = {planned.at: _job(row, planned, by) for planned in times if planned.has_job}
     ticking = Ticking(row, plan, jobs)
     ids = engine.tick([ticking], now)
     signal_new(ticking, ids)
     if ids:
         announce(engine.connection, sorted({job.queue for job in jobs.values()}))
     return [ids[moment] for moment in sorted(ids)]
+
+
+def _job(row: Schedule, planned: Planned, by: str) -> NewJob:
+    at = None if planned.outcome is TickOutcome.MANUAL else planned.at
+    return job_for(row, at)._replace(enqueued_by=by_hand(by))
 
 
 def _check_span(start: datetime, end: datetime, now: datetime) -> None:

@@ -33,7 +33,7 @@ WORDS = (*(state.value.lower() for state in State), RETRYING)
 
 ARGS = "args."
 QUALIFIERS = (
-    *("id", "job", "queue", "state", "error", "fp", "about", "worker"),
+    *("id", "job", "queue", "state", "error", "fp", "about", "by", "worker"),
     *("args.…", "since", "until"),
 )
 FORMER = {"task": "job", "name": "job"}
@@ -66,6 +66,7 @@ class Criteria:
     abouts: frozenset[str] | None = None
     jobs: tuple[tuple[str, ...], ...] = ()
     errors: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
     workers: tuple[str, ...] = ()
     arguments: tuple[Argument, ...] = ()
     since: datetime | None = None
@@ -86,7 +87,7 @@ class Criteria:
         """Whether nothing is asked for but states."""
         wanted = (self.ids, self.queues, self.fingerprints, self.abouts, self.since, self.until)
         return all(value is None for value in wanted) and not (
-            self.jobs or self.errors or self.workers or self.arguments
+            self.jobs or self.errors or self.origins or self.workers or self.arguments
         )
 
     @property
@@ -135,6 +136,7 @@ class _Reader:
             "error": partial(self._append_one, "errors"),
             "fp": partial(self._narrow, "fingerprints"),
             "about": self._about,
+            "by": partial(self._append_one, "origins"),
             "worker": partial(self._append_one, "workers"),
             "since": self._limit,
             "until": self._limit,

@@ -78,6 +78,8 @@ def _conditions(criteria: Criteria, column: str) -> Iterator[Q]:
         yield Q(about__in=criteria.abouts)
     for names in criteria.jobs:
         yield _any(Q(name__contains=name) for name in names)
+    for origin in criteria.origins:
+        yield Q(enqueued_by__icontains=origin)
 
 
 def _in_states(words: Collection[str], column: str) -> Q:

@@ -41,18 +41,30 @@ class Page:
 class Survey:
     """One search in the jobs of one database.
 
-    `to`: the newest number that is looked at (default: the newest there is). `newest`: the biggest
-    number of all, 0 where there are no jobs. `low`, `high`: the numbers that are looked at, those
-    above `low` up to `high`.
+    `to`: the newest number that is looked at (default: the newest there is). Nothing is read before
+    it is asked for, so that it can be within a limit of time.
     """
 
     def __init__(self, alias: str, criteria: Criteria, to: int | None = None) -> None:
         self.alias = alias
         self.criteria = criteria
-        jobs = Job.objects.using(alias).order_by()
-        self.newest: int = jobs.aggregate(newest=Max("pk"))["newest"] or 0
-        self.high = self.newest if to is None else min(to, self.newest)
-        self.low = max(self.high - WINDOW, 0)
+        self._to = to
+
+    @cached_property
+    def newest(self) -> int:
+        """The biggest number of all jobs, 0 where there are none."""
+        jobs = Job.objects.using(self.alias).order_by()
+        return jobs.aggregate(newest=Max("pk"))["newest"] or 0
+
+    @property
+    def high(self) -> int:
+        """The biggest number that is looked at."""
+        return self.newest if self._to is None else min(self._to, self.newest)
+
+    @property
+    def low(self) -> int:
+        """The numbers that are looked at are above this one."""
+        return max(self.high - WINDOW, 0)
 
     @cached_property
     def counts(self) -> dict[str, Amount]:

@@ -24,6 +24,9 @@ BUSY_TICK = 0.2
 REPORT_INTERVAL = 1.0
 BEAT_INTERVAL = 15.0
 DEAF_INTERVAL = 5.0
+LOOK_INTERVAL = 1.0
+"""So often at most the worker's row is read when others have written; what they wrote, nobody says."""
+
 
 Errand = Callable[[Engine], bool]
 """A piece of work for the housekeeper's connection; returns whether it is done with."""
@@ -54,6 +57,8 @@ class Housekeeper:
         self._extend_at = 0.0
         self._beat_at = 0.0
         self._report_at = 0.0
+        self._look_at = 0.0
+        self._may_have_orders = False
         self.listening = False
         self.crash: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="housekeeper", daemon=True)
@@ -78,7 +83,9 @@ class Housekeeper:
         self._wake.set()
 
     def hear(self, word: str) -> None:
-        """Tell the services a word that workers tell each other."""
+        """Tell the services a word that workers tell each other, or that somebody has written."""
+        if word == Engine.WRITTEN:
+            self._may_have_orders = True
         for service in self._services:
             service.hear(word)
         self._wake.set()
@@ -113,6 +120,7 @@ class Housekeeper:
             self._extend()
             self._report()
             self._beat()
+            self._look()
             for service in self._services:
                 if service.due:
                     self._attend(service)
@@ -166,6 +174,19 @@ class Housekeeper:
             return
         self._link.ask(sign.give)
         self._beat_at = now + BEAT_INTERVAL * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+    def _look(self) -> None:
+        """See whether somebody wants something of this worker, where no word tells of that."""
+        sign, now = self._sign, clock.monotonic()
+        if sign is None or not self._may_have_orders or now < self._look_at:
+            return
+        self._look_at = now + LOOK_INTERVAL
+        self._may_have_orders = False
+        try:
+            self._link.ask(sign.look)
+        except Unreachable:
+            self._may_have_orders = True
+            raise
 
     def _attend(self, service: Service) -> None:
         def work(engine: Engine) -> set[str]:

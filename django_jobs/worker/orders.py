@@ -1,6 +1,7 @@
 """What somebody wants of this worker, shared by the processes of one start.
 
-One process hears of it first, with its sign of life, and the others obey within a tick.
+One process hears of it first, with its sign of life or by a look at its row, and the others obey
+within a tick.
 """
 
 from collections.abc import MutableSequence
@@ -49,3 +50,9 @@ class SignOfLife:
         """Write it, and take the answer."""
         card = replace(self._card, wish=self._orders.wish)
         self._orders.hear(engine.beat(card, clock.now_or_none()))
+
+    def look(self, engine: Engine) -> None:
+        """Take the answer without writing; before the first sign there is none."""
+        wish = engine.wish_of(self.name)
+        if wish is not None:
+            self._orders.hear(wish)

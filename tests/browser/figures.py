@@ -1,11 +1,12 @@
 """Four hours of a shop's work as the figures that its workers would have written."""
 
 import math
+from collections import defaultdict
 from datetime import timedelta
 
 from django_jobs import clock
 from django_jobs.models import Release, Tally
-from django_jobs.tallies import COLUMNS, Figures, bucket
+from django_jobs.tallies import COLUMNS, HOUR, Figures, bucket
 
 MINUTES = range(2, 240)
 """How long ago."""
@@ -22,7 +23,7 @@ USUAL = (
 def figures(*, trouble):
     """Write the figures; in `trouble` sending fails since half an hour ago."""
     now = int(clock.now().timestamp()) // 60
-    rows = []
+    rows, hours = [], defaultdict(Figures)
     for ago in MINUTES:
         whole = Figures()
         for place, (queue, name, usual, wait, run) in enumerate(USUAL):
@@ -32,7 +33,10 @@ def figures(*, trouble):
             part = _figures(number, failed, wait * wave, run * wave)
             whole.add(part)
             rows.append(_row(now - ago, queue, name, part))
+            hours[(now - ago) // HOUR * HOUR, queue, name].add(part)
         rows.append(_row(now - ago, "", "", whole))
+        hours[(now - ago) // HOUR * HOUR, "", ""].add(whole)
+    rows += [_row(*key, part, HOUR) for key, part in hours.items()]
     Tally.objects.bulk_create(rows)
     for version, hours in (("2030.2", 70), ("2030.3", 1.6)):
         seen = clock.now() - timedelta(hours=hours)
@@ -47,6 +51,6 @@ def _figures(number, failed, wait, run):
     return found
 
 
-def _row(minute, queue, name, found):
+def _row(minute, queue, name, found, span=1):
     columns = dict(zip(COLUMNS, found.as_row(), strict=True))
-    return Tally(span=1, minute=minute, queue=queue, name=name, **columns)
+    return Tally(span=span, minute=minute, queue=queue, name=name, **columns)

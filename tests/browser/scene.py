@@ -103,6 +103,8 @@ def _workers(*, trouble):
     if trouble:
         old = {"version": "2030.2", "started_at": before(hours=70), "beat_at": before(minutes=14)}
         WorkerFactory(name="web-3:4122", queues=quick, **old)
+        old |= {"beat_at": before(hours=1.6), "left_at": before(hours=1.6)}
+        WorkerFactory(name="batch-1:871", queues=slow, threads=2, **old)
 
 
 def _ended():

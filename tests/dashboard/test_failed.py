@@ -301,6 +301,23 @@ def test_buttons_that_a_user_may_not_press_are_absent_and_refused(staff):
     assert not MutedError.objects.exists()
 
 
+def test_the_failed_jobs_of_an_error_are_deleted_after_a_question(staff):
+    failing(3)
+    failing(2, "bbbb")
+    JobFactory(successful=True, fingerprint="aaaa")
+    client = staff("view_job", "delete_job")
+    text = page(client)
+    assert "/admin/jobs/do/" not in text
+    [address] = set(re.findall(r'href="(/admin/jobs/job/bulk/[^"]+aaaa)"', text))
+    question = client.get(html.unescape(address)).content.decode()
+    assert "Delete 3 jobs?" in question
+
+
+def test_who_may_not_delete_jobs_is_not_led_there(staff):
+    failing(3)
+    assert "/job/bulk/" not in page(staff("view_job", "change_job"))
+
+
 def test_who_may_not_see_jobs_is_refused_and_a_stranger_sent_to_the_login(staff, client):
     assert client.get(PAGE)["Location"] == f"/admin/login/?next={PAGE}"
     response = client.get(LIVE)

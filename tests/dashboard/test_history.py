@@ -70,6 +70,18 @@ def test_the_page_says_in_words_what_it_draws(admin_client):
         assert sentence in said
 
 
+def test_a_rise_of_failures_begins_where_it_was_calm_however_it_wavers(admin_client):
+    for ago, failed in ((27, 8), (22, 10), (17, 9), (12, 30)):
+        TallyFactory(ago=ago, failed=failed)
+    assert "Failures rise from 0 to 30 in 20 min." in text(admin_client)
+
+
+def test_where_it_was_never_calm_a_rise_begins_at_the_newest_low(admin_client):
+    for ago in range(2, 242, 5):
+        TallyFactory(ago=ago, failed=30 if ago == 12 else 20 if ago == 17 else 15)
+    assert "Failures rise from 15 to 30 in 10 min." in text(admin_client)
+
+
 def test_each_bar_can_be_reached_and_says_what_it_is(admin_client):
     day()
     content = page(admin_client)
@@ -260,6 +272,15 @@ def test_the_dashboard_leads_there_and_shows_the_last_hours(admin_client):
     said = shown(admin_client)
     assert "Last 4 h, finished per 5 min" in said
     assert "All clear for 10 min 1 worker alive · 0 jobs running · 20 jobs/min · p95 0.62 s" in said
+
+
+def test_the_dashboard_marks_the_deploys_of_its_hours(admin_client):
+    QueueFactory()
+    TallyFactory(ago=7)
+    for version, minutes in (("1.2", 300), ("1.3", 96), ("1.4", 31)):
+        Release.objects.create(version=version, seen_at=NOON - timedelta(minutes=minutes))
+    assert titles(raw(admin_client), "recent")[1:] == ["10:24 version 1.3", "11:29 version 1.4"]
+    assert "¦ 10:24 version 1.3 · 11:29 version 1.4" in shown(admin_client)
 
 
 def test_the_dashboard_without_figures_draws_nothing(admin_client):

@@ -128,7 +128,8 @@ def test_the_same_call_is_enqueued_anew_and_the_new_job_shown(staff):
     assert [getattr(new, name) for name in same] == [getattr(job, name) for name in same]
     assert (new.state, new.copy_of, state_of(job)) == (State.READY, job.pk, State.FAILED)
     assert LogEntry.objects.get().object_id == str(job.pk)
-    assert f"copy of #{job.pk}" in shown(client, new)
+    by = LogEntry.objects.get().user.get_username()
+    assert f"enqueued by {by}, as a copy of #{job.pk}" in shown(client, new)
     assert f"newest copy #{new.pk}" in shown(client, job)
 
 

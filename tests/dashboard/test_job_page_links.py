@@ -1,3 +1,6 @@
+import html
+import re
+
 import pytest
 
 from django_jobs import registry
@@ -34,6 +37,38 @@ def test_a_job_leads_to_its_schedule_batch_parent_and_rival(staff):
     page = raw(client, job)
     assert f'href="/admin/jobs/schedule/{schedule.pk}/change/"' in page
     assert f'href="/admin/jobs/batch/{batch.id}/change/"' in page
+
+
+def test_a_job_says_who_enqueued_it_and_leads_to_what_the_same_one_has_enqueued(staff):
+    client = staff("view_job")
+    origin = "view=shop:checkout request=7f3a user=ana"
+    job, again = JobFactory(enqueued_by=origin), JobFactory(enqueued_by=origin)
+    JobFactory(enqueued_by="view=shop:checkout request=88 user=ana")
+    assert "enqueued by shop:checkout, request 7f3a, user ana" in shown(client, job)
+    [link] = re.findall(r'href="(/admin/jobs/job/\?q=by[^"]+)"', raw(client, job))
+    found = client.get(html.unescape(link)).content.decode()
+    numbers = set(re.findall(r"/admin/jobs/job/(\d+)/change/", found))
+    assert numbers == {str(job.pk), str(again.pk)}
+
+
+def test_who_ran_a_schedule_by_hand_is_named_beside_it(admin_client):
+    schedule = ScheduleFactory(name="nightly")
+    job = JobFactory(schedule_id=schedule.pk, enqueued_by="ana")
+    assert "enqueued by ana, schedule nightly" in shown(admin_client, job)
+
+
+@pytest.mark.parametrize("origin", ["view=x request=7 user=%s", "%s", "request=%s", "view=%s"])
+def test_a_hostile_origin_is_shown_as_the_text_that_it_is(admin_client, origin):
+    hostile = "</dd><script>alert(1)</script>\"'&"
+    job = JobFactory(enqueued_by=origin % hostile)
+    page = raw(admin_client, job)
+    assert "<script>alert" not in page
+    assert "</dd><script>" not in page
+    assert hostile in html.unescape(page)
+    assert (
+        admin_client.get("/admin/jobs/job/", {"q": f'by:"{origin % "</dd><script>"}"'}).status_code
+        == 200
+    )
 
 
 def test_what_the_user_may_not_see_is_named_without_a_link(staff):

@@ -8,9 +8,11 @@ from django.test import Client
 from django.urls import reverse
 
 from django_jobs.admin import pressing
-from django_jobs.models import Queue
+from django_jobs.models import Job, JobRun, Queue
+from django_jobs.states import State
+from django_jobs.testing import run_jobs
 from tests.conftest import NOON
-from tests.dashboard.pages import PAGE, buttons, failing, raw, shown, trouble
+from tests.dashboard.pages import PAGE, buttons, failing, press, raw, shown, trouble
 from tests.factories import JobFactory, QueueFactory, ScheduleFactory, WorkerFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
@@ -87,11 +89,83 @@ def test_queues_workers_and_schedules_are_on_the_page(admin_client):
         assert said in text
 
 
+def test_the_numbers_say_how_many_of_the_workers_live(staff):
+    WorkerFactory()
+    WorkerFactory(beat_at=NOON - timedelta(minutes=14))
+    QueueFactory()
+    client = staff("view_job", "view_worker")
+    assert '<a href="/admin/jobs/worker/"><strong>1/2</strong> workers alive</a>' in raw(client)
+
+
+def test_who_may_not_see_workers_is_not_told_how_many_live(staff):
+    WorkerFactory()
+    QueueFactory()
+    assert "workers alive" not in raw(staff("view_job"))
+
+
+@pytest.mark.parametrize("may_view", [True, False])
+def test_the_problem_of_a_queue_leads_to_the_queue_or_to_its_jobs(staff, may_view):
+    queue = QueueFactory(name="mail")
+    WorkerFactory()
+    JobFactory(queue="mail", run_at=NOON - timedelta(minutes=6))
+    client = staff("view_job", *(["view_queue"] if may_view else []))
+    verdict = raw(client).partition('id="jobs-verdict"')[2].partition("</section>")[0]
+    assert "Jobs wait too long in the queue “mail”" in verdict
+    page = f"/admin/jobs/queue/{queue.pk}/change/"
+    assert (page in verdict) is may_view
+    assert ("/admin/jobs/job/?state__exact=READY&amp;queue=mail" in verdict) is not may_view
+
+
+def test_paused_schedules_are_counted_and_lead_to_them(admin_client):
+    QueueFactory()
+    assert "paused" not in shown(admin_client)
+    ScheduleFactory.create_batch(2, paused=True)
+    ScheduleFactory(paused=True, disabled=True)
+    assert "Nothing is planned. ‖ 2 schedules are paused" in shown(admin_client)
+    assert 'href="/admin/jobs/schedule/?state=paused"' in raw(admin_client)
+
+
 def test_a_project_without_jobs_is_told_how_to_begin(admin_client):
     text = shown(admin_client)
     assert "Your first job" in text
     assert "python manage.py runworker" in text
     assert "Failed, by error" not in text
+    assert "Run a test job" in text
+
+
+def test_a_test_job_is_run_by_a_press_once_at_a_time(admin_client):
+    [said] = press(admin_client, "test-job")
+    job = Job.objects.get()
+    assert said == f"The test job #{job.pk} is enqueued; a worker that is there runs it at once."
+    assert (job.name, job.queue) == ("django_jobs.trial.test_job", "default")
+    [said] = press(admin_client, "test-job")
+    assert said == f"No change: the test job #{job.pk} is on its way already."
+    [entry] = LogEntry.objects.all()
+    assert (entry.object_id, entry.get_change_message()) == (
+        str(job.pk),
+        "test job enqueued on the dashboard",
+    )
+    assert "Run a test job" not in raw(admin_client)
+    run_jobs()
+    job.refresh_from_db()
+    assert (job.state, JobRun.objects.get().result) == (State.SUCCESSFUL, "It works.")
+
+
+def test_the_test_job_goes_into_a_queue_that_the_project_allows(admin_client, settings):
+    settings.DJANGO_JOBS = {"QUEUES": ["mail", "slow"]}
+    press(admin_client, "test-job")
+    assert Job.objects.get().queue == "mail"
+
+
+def test_who_may_not_make_jobs_cannot_run_a_test_job(staff):
+    client = staff("view_job", "change_job")
+    assert buttons(client) == []
+    assert client.post("/admin/jobs/do/test-job/").status_code == 403
+    assert not Job.objects.exists()
+
+
+def test_who_may_make_jobs_may_run_a_test_job(staff):
+    assert buttons(staff("view_job", "add_job")) == ["test-job"]
 
 
 @pytest.mark.parametrize("size", [1, 15])

@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.db import connection
 
 from django_jobs import clock
-from django_jobs.models import JobRun, Queue, Worker
+from django_jobs.models import Job, JobRun, Queue, Worker
 from django_jobs.reports import overview, verdict
 from tests.dashboard.pages import trouble
 from tests.dashboard.screens import page
@@ -119,6 +119,59 @@ def test_the_list_of_jobs_that_is_too_slow_says_so_and_not_that_there_are_none(
     assert "No jobs match" not in text
     assert "There are no jobs yet" not in text
     assert "All that match (" not in text
+
+
+def test_a_search_that_is_too_slow_to_begin_with_says_so(admin_client, locked):
+    trouble()
+    locked(Job)
+    for address in (
+        "/admin/jobs/job/",
+        "/admin/jobs/job/?q=state:failed",
+        "/admin/jobs/job/?q=mail",
+    ):
+        text = page(admin_client, address)
+        assert SLOW in text
+        assert "There are no jobs yet" not in text
+    assert admin_client.get("/admin/jobs/job/news/", {"newest": "1", "ids": "1"}).status_code == 503
+
+
+@pytest.mark.parametrize("verb", ["retry", "cancel", "delete"])
+def test_the_question_before_a_bulk_operation_that_is_too_slow_says_so(admin_client, locked, verb):
+    trouble()
+    locked(Job)
+    text = page(admin_client, "/admin/jobs/job/bulk/", verb=verb, q="state:failed")
+    assert SLOW in text
+    assert "Yes, " not in text
+
+
+@pytest.mark.parametrize("part", ["change", "cancel-waiting"])
+@pytest.mark.parametrize("model", [Queue, Job])
+def test_the_screens_of_one_queue_that_are_too_slow_say_so(admin_client, locked, model, part):
+    trouble()
+    key = Queue.objects.get(name="mail").pk
+    locked(model)
+    text = page(admin_client, f"/admin/jobs/queue/{key}/{part}/")
+    assert SLOW in text
+    assert "No job is ready" not in text
+    assert "mail" in text or model is Queue
+
+
+def test_the_job_that_was_just_retried_may_take_too_long_to_look_up(admin_client, locked):
+    trouble()
+    job = Job.objects.filter(state="FAILED").first()
+    assert "which was retried" in page(admin_client, "/admin/jobs/failed/", tried=str(job.pk))
+    locked(Job)
+    assert SLOW in page(admin_client, "/admin/jobs/failed/", tried=str(job.pk))
+
+
+@pytest.mark.parametrize("model", [Job, JobRun])
+def test_the_page_of_a_job_that_is_too_slow_says_so(admin_client, locked, model):
+    trouble()
+    job = Job.objects.filter(state="FAILED").first()
+    locked(model)
+    assert SLOW in page(admin_client, f"/admin/jobs/job/{job.pk}/change/")
+    assert SLOW in page(admin_client, f"/admin/jobs/job/{job.pk}/delete/")
+    assert admin_client.get(f"/admin/jobs/job/{job.pk}/live/").status_code == 503
 
 
 def test_a_refresh_needs_no_query_more(admin_client, django_assert_num_queries):

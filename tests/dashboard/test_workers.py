@@ -60,6 +60,34 @@ def test_of_many_jobs_a_few_are_named(admin_client):
     assert "and 3 more" in shown(admin_client, PAGE)
 
 
+def test_workers_that_have_gone_are_listed_for_a_day_and_offer_nothing(admin_client):
+    WorkerFactory(name="web-1:1", version="1.5")
+    WorkerFactory(name="web-2:2", beat_at=SILENT)
+    WorkerFactory(name="web-3:3", version="1.4", left_at=SILENT)
+    text = shown(admin_client, PAGE)
+    assert "1 worker alive, 1 silent, 1 gone" in text
+    assert "web-3:3 started 1 h ago · version 1.4 ◌ gone, 14 min ago all 0 / 4 –" in text
+    assert text.index("web-2:2") < text.index("web-3:3")
+    assert "different versions" not in text
+    assert not re.search(r">web-3:3</a>", page(admin_client, PAGE))
+    for verb in ("quiet", "stop", "forget"):
+        [message] = press(admin_client, verb, PAGE, worker="web-3:3")
+        assert "no worker on record is called" in message
+    assert "web-3:3" not in shown(admin_client, "/admin/jobs/")
+
+
+def test_of_many_workers_that_have_gone_the_last_are_listed(admin_client, monkeypatch):
+    monkeypatch.setattr(workers, "MOST_GONE", 2)
+    monkeypatch.setattr(workers, "MOST_WORKERS", 1)
+    WorkerFactory(name="web-1:1")
+    for minutes in (1, 2, 3):
+        WorkerFactory(name=f"gone-{minutes}", left_at=NOON - timedelta(minutes=minutes))
+    text = shown(admin_client, PAGE)
+    assert "1 worker alive, 2 gone" in text
+    assert "gone-3" not in text
+    assert "There are more" not in text
+
+
 def test_different_versions_are_told(admin_client):
     WorkerFactory.create_batch(2, version="1.4")
     assert "different versions" not in shown(admin_client, PAGE)

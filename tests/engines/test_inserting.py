@@ -11,6 +11,8 @@ from django_jobs.states import Later, State
 from tests.engines.scenes import NOON
 
 SOON = NOON + timedelta(minutes=5)
+ORIGIN = "view=shop:checkout request=7f3a user=ana"
+HOSTILE = "user={NULL}\"'\\,\u00e4<script>\u2713%s"
 AWKWARD = '["a\\"b", "c\\\\d", "{x,y}", "NULL", "", "\u00e4\u2713\U0001f600", "%s %% \'"]'
 
 
@@ -127,6 +129,36 @@ def test_the_row_a_job_is_about_is_kept(engine, more):
     engine.insert([new(about="tests.purchase:ä:'8", watched=True), new()], NOON)
     found = list(Job.objects.order_by("id").values_list("about", flat=True))
     assert found == ["tests.purchase:7", "tests.purchase:ä:'8", None]
+
+
+@pytest.mark.parametrize("more", [{}, {"unique_key": "k"}, {"later": Later(300.0)}], ids=str)
+def test_who_enqueued_a_job_is_kept(engine, more):
+    engine.insert([new(enqueued_by=ORIGIN, **more)])
+    engine.insert([new(enqueued_by=HOSTILE, watched=True), new()], NOON)
+    engine.insert([new(), new(enqueued_by=ORIGIN)])
+    engine.insert([new(), new()])
+    found = list(Job.objects.order_by("id").values_list("enqueued_by", flat=True))
+    assert found == [ORIGIN, HOSTILE, None, None, ORIGIN, None, None]
+
+
+def test_who_enqueued_a_job_stands_in_the_row_of_the_same_job_of_a_long_list(engine):
+    inserted = engine.insert([new(), *[new(enqueued_by=f"user={n}") for n in range(1_100)], new()])
+    found = Job.objects.in_bulk([one.job_id for one in inserted])
+    texts = [found[one.job_id].enqueued_by for one in inserted]
+    assert texts == [None, *[f"user={number}" for number in range(1_100)], None]
+
+
+def test_a_taken_unique_key_leaves_the_one_who_was_first(engine):
+    engine.insert([new(unique_key="k", enqueued_by="user=ana")])
+    (second,) = engine.insert([new(unique_key="k", enqueued_by="user=bob")])
+    assert (second.created, Job.objects.get().enqueued_by) == (False, "user=ana")
+
+
+def test_a_retried_job_still_says_who_enqueued_it(engine):
+    (inserted,) = engine.insert([new(enqueued_by=ORIGIN)], NOON)
+    engine.move([inserted.job_id], State.CANCELLED, [State.READY], NOON)
+    engine.move([inserted.job_id], State.READY, [State.CANCELLED], NOON)
+    assert Job.objects.get(pk=inserted.job_id).enqueued_by == ORIGIN
 
 
 def test_a_retried_job_is_about_the_same_row(engine):

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 
 from django_jobs.engines import engine_class
 from django_jobs.engines.base import Report
@@ -57,14 +58,46 @@ def test_a_beat_makes_the_worker_s_row_and_then_renews_it(engine):
     assert (row.started_at, row.beat_at, row.version) == (NOON, LATER, "1.0")
 
 
-def test_a_worker_that_leaves_is_forgotten(engine):
+def test_what_is_wanted_of_a_worker_is_read_without_a_sign_of_life(engine):
+    assert engine.wish_of("one") is None
+    engine.beat(WorkerCard(name="one"), NOON)
+    assert engine.wish_of("one") is Wish.NONE
+    Worker.objects.update(wish=Wish.QUIET)
+    assert engine.wish_of("one") is Wish.QUIET
+    assert engine.wish_of("two") is None
+    assert Worker.objects.get().beat_at == NOON
+
+
+def everyone():
+    return dict(QuerySet(Worker).values_list("name", "left_at"))
+
+
+def test_a_worker_that_leaves_is_no_worker_any_more_but_on_record(engine):
     engine.beat(WorkerCard(name="one"), NOON)
     engine.beat(WorkerCard(name="two"))
-    engine.leave("one")
+    engine.leave("one", LATER)
     row = Worker.objects.get()
     assert row.name == "two"
+    assert everyone() == {"one": LATER, "two": None}
     assert abs(row.beat_at - row.started_at) < timedelta(seconds=1)
     engine.leave("nobody")
+
+
+def test_a_worker_leaves_once_and_comes_back_by_a_beat(engine):
+    engine.beat(WorkerCard(name="one"), NOON)
+    engine.leave("one", NOON)
+    engine.leave("one", LATER)
+    assert everyone() == {"one": NOON}
+    engine.beat(WorkerCard(name="one"), LATER)
+    assert everyone() == {"one": None}
+
+
+def test_a_worker_that_has_gone_is_forgotten_like_a_silent_one(engine):
+    engine.beat(WorkerCard(name="one"), NOON)
+    engine.leave("one", NOON)
+    assert engine.forget_workers(NOON) == 0
+    assert engine.forget_workers(LATER) == 1
+    assert everyone() == {}
 
 
 def test_workers_without_a_sign_of_life_are_forgotten(engine):

@@ -1,5 +1,6 @@
 """Schedules: each planned time once, its job and the next planned time in one transaction."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -121,6 +122,17 @@ def test_what_is_started_by_hand_does_not_move_the_schedule_and_has_no_planned_t
     assert (schedule.next_run_at, schedule.last_planned_at) == (NOON, None)
     assert Job.objects.get().planned_at is None
     assert Tick.objects.get().planned_at is None
+
+
+def test_the_job_of_a_planned_time_keeps_who_wanted_it(engine, schedule):
+    by_hand = Planned(LATER, TickOutcome.MANUAL, has_job=True)
+    asked = ticking(schedule, by_hand, next_at=schedule.next_run_at)
+    engine.tick(
+        [replace(asked, jobs={LATER: asked.jobs[LATER]._replace(enqueued_by="ana")})], LATER
+    )
+    engine.tick([ticking(schedule, on_time())], LATER)
+    found = Job.objects.order_by("pk").values_list("enqueued_by", flat=True)
+    assert list(found) == ["ana", None]
 
 
 def test_a_tick_that_fails_leaves_nothing_behind(engine, schedule):

@@ -67,6 +67,12 @@ def test_a_cell_that_a_spreadsheet_would_carry_out_is_kept_as_text(db):
     ]
 
 
+def test_the_job_of_a_report_says_who_asked_for_it(client, django_user_model):
+    client.force_login(django_user_model.objects.create_user("ana"))
+    client.post(reverse("shop:reports"), headers={"X-Request-ID": "7f3a"})
+    assert Job.objects.get().enqueued_by == "view=shop:reports request=7f3a user=ana"
+
+
 def test_a_shop_without_customers_has_a_report_with_no_rows(client, db):
     report = preparing.start()
     run_jobs(raise_errors=True)

@@ -139,3 +139,50 @@ def test_scheduled_jobs_are_looked_at_no_further_than_the_cap(
         assert scheduled("default", []) == "2+"
     assert "LIMIT 3" in queries[0]["sql"]
     assert "args" not in queries[0]["sql"]
+
+
+def test_a_queue_is_counted_no_further_than_its_cap(monkeypatch):
+    monkeypatch.setattr(summary, "QUEUE_CAP", 2)
+    QueueFactory(name="mail")
+    JobFactory.create_batch(4, queue="mail")
+    [mail] = summarise("default", NOON).queues
+    assert (mail.waiting, mail.oldest) == ("2+", Job.objects.order_by("run_at").first().run_at)
+
+
+def test_of_very_many_queues_the_first_are_shown_and_that_there_are_more(monkeypatch):
+    monkeypatch.setattr(summary, "MOST_QUEUES", 3)
+    for name in "dbca":
+        QueueFactory(name=name)
+    found = summarise("default", NOON)
+    assert [queue.name for queue in found.queues] == ["a", "b", "c"]
+    assert found.more_queues
+    monkeypatch.setattr(summary, "MOST_QUEUES", 4)
+    assert not summarise("default", NOON).more_queues
+
+
+def test_queues_without_a_row_are_found_in_the_first_ready_jobs(monkeypatch):
+    monkeypatch.setattr(summary, "CAP", 3)
+    JobFactory.create_batch(2, queue="mail", run_at=NOON - timedelta(minutes=5))
+    JobFactory(queue="reports", run_at=NOON)
+    mail, reports = summarise("default", NOON).queues
+    assert (mail.name, mail.waiting, mail.oldest) == ("mail", "2", NOON - timedelta(minutes=5))
+    assert (reports.name, reports.waiting, reports.oldest) == ("reports", "1", NOON)
+
+
+def test_of_very_many_workers_those_that_were_heard_of_last_are_shown(monkeypatch):
+    monkeypatch.setattr(summary, "SHOWN_WORKERS", 2)
+    for seconds in (50, 10, 30):
+        WorkerFactory(name=f"w-{seconds}", beat_at=NOON - timedelta(seconds=seconds))
+    found = summarise("default", NOON)
+    assert [worker.name for worker in found.workers] == ["w-10", "w-30"]
+    assert found.more_workers
+    assert len(summary.workers("default", NOON)) == 3
+    monkeypatch.setattr(summary, "MOST_WORKERS", 1)
+    assert [worker.name for worker in summary.workers("default", NOON)] == ["w-10"]
+
+
+def test_what_is_read_of_queues_and_workers_has_bounds(django_assert_num_queries):
+    with django_assert_num_queries(3) as queries:
+        unserved("default", NOON)
+    limits = ("LIMIT 10000", "LIMIT 201", "LIMIT 10001")
+    assert all(limit in each["sql"] for limit, each in zip(limits, queries, strict=True))

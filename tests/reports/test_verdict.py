@@ -313,6 +313,15 @@ def test_seven_queries_answer_however_much_there_is(django_assert_num_queries, s
     assert all("args" not in query["sql"] or "schedule" in query["sql"] for query in queries)
 
 
+@pytest.mark.parametrize("size", [10, 10_000])
+def test_seven_queries_answer_for_ten_jobs_and_for_ten_thousand(django_assert_num_queries, size):
+    QueueFactory(name="mail")
+    failing(1)
+    Job.objects.bulk_create(JobFactory.build_batch(size, queue="mail"))
+    with django_assert_num_queries(QUERIES):
+        assert verdict.verdict().problems
+
+
 def test_events_that_could_not_be_handed_out_are_counted_for_a_day():
     event = Event.objects.create(
         name="order/paid", sent_at=NOON, handed_out_at=ago(hours=23), problem="ValueError: no"

@@ -70,6 +70,7 @@ def test_a_schedule_is_run_now(admin_client):
     job = Job.objects.get()
     assert message == f'Schedule "sync": job #{job.pk} is enqueued; the next planned time stays.'
     assert log() == [f"run by hand: job #{job.pk}"]
+    assert job.enqueued_by == "admin"
 
 
 def seen_by(client, row):
@@ -218,6 +219,7 @@ def test_a_backfill_tells_what_it_means_before_it_is_done(admin_client):
     span = "from Tue 2030-01-15 10:00 CET to Tue 2030-01-15 12:00 CET"
     assert message == f'Schedule "sync": 2 jobs enqueued, {span}.'
     assert log() == [f"backfilled {span}: 2 jobs"]
+    assert set(Job.objects.values_list("enqueued_by", flat=True)) == {"admin"}
     assert [job.planned_at for job in Job.objects.order_by("pk")] == [NOON - 3 * HOUR, NOON - HOUR]
     assert sorted(Job.objects.values_list("state", flat=True)) == ["READY", "WAITING"]
 

@@ -1,5 +1,6 @@
 """The list of schedules in the admin, and the page that tells the truth about one."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -35,17 +36,49 @@ def test_the_list_tells_the_rule_the_next_time_the_last_outcome_and_the_state(ad
     assert "Tue 2030-01-15 14:00 CET in 1 h caught up: failed 11 h ago, 1 h late" in shown
 
 
+def test_the_list_shows_the_last_planned_times_the_newest_at_the_end(admin_client):
+    row = ScheduleFactory(name="fine")
+    told = (
+        {"job_id": JobFactory(running=True).pk},
+        {"job_id": JobFactory(failed=True).pk},
+        {"job_id": None, "outcome": "missed"},
+        {"job_id": JobFactory(cancelled=True).pk},
+        {"job_state": "FAILED"},
+        {"job_state": ""},
+        {"job_id": JobFactory(successful=True).pk, "job_state": "SUCCESSFUL"},
+        {"job_id": JobFactory(successful=True).pk},
+    )
+    for hours, fields in enumerate(told, start=1):
+        TickFactory(schedule=row, planned_at=NOON - hours * HOUR, **fields)
+    TickFactory(schedule=row, planned_at=None, outcome="manual")
+    text = admin_client.get("/admin/jobs/schedule/").content.decode()
+    marks = re.findall(r'<span class="schedule-(plain|bad)">(.)</span>', text)
+    assert "".join(mark for _, mark in marks) == "▮▮·✕◇▯✕◌"
+    assert {mark for look, mark in marks if look == "bad"} == {"✕"}
+    said = "2 successful, 2 failed, 1 no longer on record, 1 cancelled, 1 missed, 1 not ended"
+    assert said in listed(admin_client)
+
+
+def test_of_a_long_past_the_last_thirty_planned_times_are_shown(admin_client):
+    row = ScheduleFactory(name="fine")
+    for hours in range(1, 34):
+        state = "FAILED" if hours > 30 else "SUCCESSFUL"
+        TickFactory(schedule=row, planned_at=NOON - hours * HOUR, job_state=state)
+    assert "30 successful" in listed(admin_client)
+    assert "3 failed" not in listed(admin_client)
+
+
 def test_the_list_needs_as_many_queries_for_many_schedules_as_for_one(
     admin_client, django_assert_num_queries
 ):
     with_history()
     listed(admin_client)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         listed(admin_client)
     for _ in range(20):
         with_history()
     listed(admin_client)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         listed(admin_client)
 
 

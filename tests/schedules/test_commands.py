@@ -113,7 +113,9 @@ def test_a_schedule_without_past_and_future_says_so():
 def test_a_schedule_is_run_at_once():
     ScheduleFactory(name="sync")
     (line,) = run("run-schedule", "sync")
-    assert line == f"Job #{Job.objects.get().pk} is enqueued. The next planned time stays."
+    job = Job.objects.get()
+    assert line == f"Job #{job.pk} is enqueued. The next planned time stays."
+    assert job.enqueued_by == "manage.py jobs"
 
 
 def test_a_schedule_is_paused_and_resumed():
@@ -144,7 +146,7 @@ def test_past_planned_times_get_their_jobs_once():
     arguments = ("backfill", "sync", "2030-01-15T10:00", "2030-01-15T11:00:00Z")
     (line,) = run(*arguments)
     first, *_, last = Job.objects.order_by("pk")
-    assert first.planned_at == NOON - 3 * HOUR
+    assert (first.planned_at, first.enqueued_by) == (NOON - 3 * HOUR, "manage.py jobs")
     assert line == (
         "Planned times from Tue 2030-01-15 10:00 CET to Tue 2030-01-15 12:00 CET: "
         f"3 jobs, which run one after the other, #{first.pk} to #{last.pk}."

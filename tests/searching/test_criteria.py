@@ -39,6 +39,8 @@ def meaning(text):
         ("error:timeout", {"errors": ("timeout",)}),
         ("about:shop.Order:17", {"abouts": frozenset({"shop.order:17"})}),
         ("about:shop.order:a:B", {"abouts": frozenset({"shop.order:a:B"})}),
+        ("by:ana by:user=bob", {"origins": ("ana", "user=bob")}),
+        ('by:"ana b"', {"origins": ("ana b",)}),
         ("worker:web-1:4711", {"workers": ("web-1:4711",)}),
         ("since:2h", {"since": NOW - timedelta(hours=2)}),
         ("since:2h since:30min", {"since": NOW - timedelta(minutes=30)}),

@@ -60,6 +60,16 @@ def test_a_job_is_found_by_the_row_it_is_about():
     assert found("about:shop.Order:17") == {order.pk}
 
 
+def test_a_job_is_found_by_who_enqueued_it():
+    ana = JobFactory(enqueued_by="view=shop:checkout request=7f3a user=ana")
+    bob = JobFactory(enqueued_by="view=shop:checkout request=88 user=bob")
+    JobFactory()
+    assert found("by:Ana") == found("by:user=ana") == found("by:7f3a") == {ana.pk}
+    assert found("by:shop:checkout") == {ana.pk, bob.pk}
+    assert found("by:shop:checkout by:bob") == {bob.pk}
+    assert found("by:%") == set()
+
+
 def test_a_job_is_found_by_the_worker_that_runs_or_ran_it():
     here, there = JobFactory(running=True), JobFactory(successful=True)
     there.runs.update(worker="web-2:17")

@@ -163,6 +163,7 @@ SEARCHES = [
     *("", "state:ready", "state:running", "state:scheduled", "state:waiting", "state:failed"),
     *("state:successful", "state:retrying", f"fp:{KIND}", "mail", "queue:a", "state:ready queue:a"),
     *("error:x", "worker:w", "since:2h", "id:7", "state:failed,ready", "state:failed queue:a"),
+    *("by:ana", "by:ana state:failed"),
 ]
 
 

@@ -8,11 +8,12 @@ from django.db import connections
 from django_jobs import JobContext, clock, job
 from django_jobs.engines import get_engine
 from django_jobs.worker.holdings import Holdings
-from django_jobs.worker.links import Link
+from django_jobs.worker.links import Link, Unreachable
 from django_jobs.worker.loop import Coordinator
 from django_jobs.worker.options import WorkerOptions
 from django_jobs.worker.outages import Outage
 from django_jobs.worker.pools import Board
+from tests.worker.homes import Home
 from tests.worker.making import until
 
 
@@ -122,3 +123,32 @@ def claim(engine):
         return engine.claim(None, limit, worker, lease, now=clock.now_or_none())
 
     return claim
+
+
+@pytest.fixture
+def home(own_connections):
+    made = []
+
+    def make(*services, card=None):
+        made.append(Home(services, card))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.link.close()
+
+
+@pytest.fixture
+def unreachable(monkeypatch):
+    """Return a function that takes the database away from a home, or gives it back."""
+
+    def switch(home, *, away):
+        def ask(_question):
+            raise Unreachable
+
+        if away:
+            monkeypatch.setattr(home.link, "ask", ask)
+        else:
+            monkeypatch.undo()
+
+    return switch

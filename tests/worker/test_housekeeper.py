@@ -10,71 +10,11 @@ from django_jobs.engines.workers import WorkerCard
 from django_jobs.models import Claim, Job, JobLog, JobProgress, Worker
 from django_jobs.services import Service
 from django_jobs.states import Wish
-from django_jobs.worker.execution import make_context
-from django_jobs.worker.holdings import Held, Holdings
-from django_jobs.worker.housekeeper import BEAT_INTERVAL, Housekeeper
-from django_jobs.worker.links import Link, Unreachable
-from django_jobs.worker.orders import Orders, SignOfLife
-from django_jobs.worker.outages import Outage
+from django_jobs.worker.housekeeper import BEAT_INTERVAL
 from tests.jobs import add
 from tests.worker.making import until
 
 LEASE = 60.0
-
-
-class Home:
-    """A housekeeper whose ticks a test counts by hand."""
-
-    def __init__(self, services=(), card=None):
-        self.holdings = Holdings(LEASE)
-        self.link = Link("django_jobs test", Outage(LEASE))
-        self.ready, self.ticks = [], []
-        self.orders = Orders()
-        self.keeper = Housekeeper(
-            self.link,
-            self.holdings,
-            SignOfLife(card, self.orders) if card else None,
-            list(services),
-            on_ready=lambda: self.ready.append(1),
-            every_tick=lambda: self.ticks.append(1),
-        )
-
-    def hold(self, claimed):
-        helds = [Held(item, make_context(item)) for item in claimed]
-        self.holdings.add(helds, clock.monotonic())
-        return helds
-
-    def tick(self):
-        self.keeper._tick()
-
-
-@pytest.fixture
-def home(own_connections):
-    made = []
-
-    def make(*services, card=None):
-        made.append(Home(services, card))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.link.close()
-
-
-@pytest.fixture
-def unreachable(monkeypatch):
-    """Return a function that takes the database away from a home, or gives it back."""
-
-    def switch(home, *, away):
-        def ask(_question):
-            raise Unreachable
-
-        if away:
-            monkeypatch.setattr(home.link, "ask", ask)
-        else:
-            monkeypatch.undo()
-
-    return switch
 
 
 def expires_in():

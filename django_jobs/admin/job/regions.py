@@ -21,8 +21,10 @@ from django_jobs.admin.rights import Rights
 from django_jobs.calls import CHANGEABLE
 from django_jobs.display import ago, grouped
 from django_jobs.models import Batch, Event, Schedule
+from django_jobs.origins import spoken
 from django_jobs.reports.closeup import Closeup
 from django_jobs.reports.explaining import reasons
+from django_jobs.searching.terms import Term
 from django_jobs.states import FINAL, State
 
 
@@ -33,6 +35,7 @@ class May:
     operate: bool
     enqueue: bool
     payload: bool
+    erase: bool
 
 
 class JobRegions:
@@ -88,6 +91,7 @@ class JobRegions:
             "buttons": list(self._buttons()),
             "edit": self._edit(),
             "duplicate": self._duplicate(),
+            "erase": self._erase(),
             "history": self._address("admin:django_jobs_job_history", job.pk),
             "lost": job.lost_count,
         }
@@ -116,21 +120,28 @@ class JobRegions:
             url = self._list(q=f"about:{job.about}")
             yield {"label": _("about"), "text": job.about, "url": url}
         if origin := self._origin():
-            yield {"label": _("enqueued by"), "text": origin}
+            same = self._job.enqueued_by
+            url = self._list(q=str(Term("by", same))) if same else ""
+            yield {"label": _("enqueued by"), "text": origin, "url": url}
         if job.unique_key:
             yield {"label": _("unique key"), "text": job.unique_key}
         if job.version:
             yield {"label": _("version"), "text": job.version}
 
     def _origin(self) -> str:
-        """Return in words what enqueued the job, as far as its row says."""
+        """Return in words who and what enqueued the job, as far as its row says."""
+        who = spoken(self._job.enqueued_by) if self._job.enqueued_by else ""
+        return ", ".join(part for part in (who, self._occasion(who)) if part)
+
+    def _occasion(self, who: str) -> str:
         job = self._job
         if job.schedule_id:
             return _("schedule %(name)s") % {"name": job.schedule_name or f"#{job.schedule_id}"}
         if self._event_id():
             return _("an event")
         if job.copy_of:
-            return _("somebody here, as a copy of #%(id)d") % {"id": job.copy_of}
+            text = _("as a copy of #%(id)d") if who else _("somebody here, as a copy of #%(id)d")
+            return text % {"id": job.copy_of}
         return _("job #%(id)d") % {"id": job.invoked_by} if job.invoked_by else ""
 
     def _why(self) -> list[Values]:
@@ -160,14 +171,20 @@ class JobRegions:
 
     def _edit(self) -> str:
         may = self._may.operate and self._may.payload and self._definition is not None
-        if not may or self._job.state not in CHANGEABLE:
+        if not may or self._is_broken or self._job.state not in CHANGEABLE:
             return ""
         return self._address("admin:django_jobs_job_arguments", self._job.pk)
 
     def _duplicate(self) -> Values | None:
-        if not self._may.enqueue or self._definition is None:
+        if not self._may.enqueue or self._definition is None or self._is_broken:
             return None
         return self._button("duplicate", _("Enqueue"), seen=self._job.copied_as or 0)
+
+    def _erase(self) -> str:
+        """Return the address of the question before the job is deleted; "" where it is not."""
+        if not self._may.erase or self._job.state not in FINAL:
+            return ""
+        return self._address("admin:django_jobs_job_delete", self._job.pk)
 
     def _running(self, now: datetime) -> Values | None:
         """Return how far the job says it is, and the log of the run that goes on."""
@@ -187,20 +204,28 @@ class JobRegions:
         }
 
     def _call(self) -> Values:
-        job, may_see = self._job, self._may.payload
-        text = payload.call(job.name, job.args, job.kwargs, payload=may_see)
+        job, may_see, broken = self._job, self._may.payload, self._seen.unreadable
+        if self._is_broken:
+            text = f"{job.short_name}(…)"
+        else:
+            text = payload.call(job.name, job.args, job.kwargs, payload=may_see)
         if not may_see:
             return {"line": text, "arguments": None, "original": None}
-        first = job.original_args
         return {
             "line": text,
-            "arguments": self._pretty(job.args, job.kwargs, "arguments"),
-            "original": self._pretty(first["args"], first["kwargs"], "original") if first else None,
+            "arguments": [self._value(each, "arguments") for each in payload.call_of(job, broken)],
+            "original": [
+                self._value(each, "original") for each in payload.original_of(job, broken)
+            ],
         }
 
-    def _pretty(self, args: Any, kwargs: Any, what: str) -> Values:
+    def _value(self, shown: Values, what: str) -> Values:
         url = self._address("admin:django_jobs_job_download", self._job.pk, what)
-        return {**payload.pretty(payload.arguments(self._job.name, args, kwargs)), "url": url}
+        return {**shown, "url": url}
+
+    @property
+    def _is_broken(self) -> bool:
+        return not payload.CALL.isdisjoint(self._seen.unreadable)
 
     def _links(self) -> Iterator[Values]:
         """Yield what the job hangs together with; links only to what the user may see."""

@@ -8,16 +8,16 @@ from urllib.parse import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from django_jobs.admin.job.payload import pretty
+from django_jobs.admin.job.payload import pretty_text
 from django_jobs.admin.job.tracebacks import own_frames
-from django_jobs.admin.job.words import RUNS
+from django_jobs.admin.job.words import look_of_run
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration, grouped
 from django_jobs.link_templates import fill, is_about_run
 from django_jobs.models import Job
 from django_jobs.reports.closeup import ALIKE, MOST_LINES, Closeup
-from django_jobs.serializers import load
-from django_jobs.states import RunOutcome, State
+from django_jobs.reports.stored import LONGEST_TEXT
+from django_jobs.states import State
 
 Values = dict[str, Any]
 Address = Callable[..., str]
@@ -25,7 +25,7 @@ Address = Callable[..., str]
 
 def run_values(seen: Closeup, run: Any, now: datetime, address: Address) -> Values:
     """Return one attempt; what the user may not see was not read."""
-    look = RUNS[RunOutcome(run.outcome)]
+    look = look_of_run(run.outcome)
     log = [] if "log" in run.get_deferred_fields() else run.log.splitlines()
     return {
         "attempt": run.attempt,
@@ -43,6 +43,7 @@ def run_values(seen: Closeup, run: Any, now: datetime, address: Address) -> Valu
         "traceback": run.traceback,
         "log": "\n".join(log[-MOST_LINES:]),
         "log_cut": len(log) > MOST_LINES,
+        "cut": grouped(LONGEST_TEXT) if run.is_cut else "",
         "alike": _alike(seen, run, address),
         "links": links(run_facts(seen.job, run), about_run=True),
         "result": _result(run, seen.job, address),
@@ -103,4 +104,4 @@ def _result(run: Any, job: Job, address: Address) -> Values | None:
     url = address("admin:django_jobs_job_download", job.pk, f"result-{run.pk}")
     if run.kept is None:
         return {"text": "", "size": grouped(size), "folded": False, "cut": "0", "url": url}
-    return {**pretty(load(run.kept)), "url": url}
+    return {**pretty_text(run.kept), "url": url}

@@ -1,18 +1,18 @@
 """What has happened to a job, in order: enqueued, waited, tried, waited again, ended."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
 from django_jobs.admin.job.spans import in_turn, percent
-from django_jobs.admin.job.words import RUNS, look_of
+from django_jobs.admin.job.words import look_of, look_of_run
 from django_jobs.display import duration
 from django_jobs.reports.closeup import Closeup
 from django_jobs.states import RunOutcome, State
 
-AFTER = {
+AFTER: Mapping[str, str] = {
     RunOutcome.RETRIED: "backoff",
     RunOutcome.TIMED_OUT: "backoff",
     RunOutcome.SNOOZED: "snoozed",
@@ -69,13 +69,13 @@ def _parts(seen: Closeup, now: datetime) -> Iterator[Part]:
             yield Part(kind, text, at, start)
         yield _try(run, start)
         at = run.finished_at
-        kind = AFTER.get(RunOutcome(run.outcome), "wait")
+        kind = AFTER.get(run.outcome, "wait")
         text = _between(kind)
     yield from _rest(seen, at, kind, text if runs or seen.more_runs else _("enqueued, waits"), now)
 
 
 def _try(run: Any, start: datetime) -> Part:
-    look = RUNS[RunOutcome(run.outcome)]
+    look = look_of_run(run.outcome)
     text = _("try %(number)s: %(end)s") % {"number": run.attempt, "end": look.word}
     return Part(f"run jobs-{look.tone or 'plain'}", text, start, run.finished_at, look.mark)
 

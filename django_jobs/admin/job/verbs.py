@@ -12,6 +12,7 @@ from django_jobs.operations import OperationResult
 
 Given = Mapping[str, Any]
 OPERATE, ENQUEUE = "operate", "enqueue"
+DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +27,28 @@ class Told:
     job_id: int | None = None
 
 
-def retry(job_id: int, _given: Given) -> Told:
+def retry(job_id: int, _given: Given, _by: str) -> Told:
     """Make it ready to run again."""
     return told(operations.retry([job_id]), job_id, _("retried"))
 
 
-def run_now(job_id: int, _given: Given) -> Told:
+def run_now(job_id: int, _given: Given, _by: str) -> Told:
     """Let it run without waiting for its time."""
     return told(operations.run_now([job_id]), job_id, _("made ready"))
 
 
-def cancel(job_id: int, _given: Given) -> Told:
+def cancel(job_id: int, _given: Given, _by: str) -> Told:
     """Cancel it, or ask it to stop if it runs."""
     return told(operations.cancel([job_id]), job_id, _("cancelled"))
 
 
-def duplicate(job_id: int, given: Given) -> Told:
+def duplicate(job_id: int, given: Given, by: str) -> Told:
     """Enqueue the same call anew, unless somebody has done so since the page was shown."""
     seen = str(given.get("seen", ""))
     if not (seen.isascii() and seen.isdecimal() and len(seen) < 19):  # noqa: PLR2004 - digits of a bigint
         return Told(_("Nothing was done: the request was incomplete. Load the page anew."))
     try:
-        copy = calls.duplicate(job_id, seen=int(seen))
+        copy = calls.duplicate(job_id, by=by, seen=int(seen))
     except (JobError, TypeError, ValueError) as problem:
         return Told(_("Nothing was enqueued: %(problem)s") % {"problem": problem})
     if copy.refused:
@@ -57,11 +58,11 @@ def duplicate(job_id: int, given: Given) -> Told:
     return Told(text, _("enqueued anew as #%(id)d") % {"id": copy.job_id}, copy.job_id)
 
 
-VERBS: dict[str, tuple[str, Callable[[int, Given], Told]]] = {
+VERBS: dict[str, tuple[str, Callable[[int, Given, str], Told]]] = {
     "retry": (OPERATE, retry),
     "run-now": (OPERATE, run_now),
     "cancel": (OPERATE, cancel),
-    "duplicate": (ENQUEUE, duplicate),
+    DUPLICATE: (ENQUEUE, duplicate),
 }
 """What the user must be allowed, and what is done."""
 

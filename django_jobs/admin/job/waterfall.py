@@ -6,11 +6,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from django_jobs.admin.job.payload import readable
 from django_jobs.admin.job.spans import on_scale
-from django_jobs.admin.job.words import STEPS
-from django_jobs.display import duration, grouped, json_text
+from django_jobs.admin.job.words import look_of_step
+from django_jobs.display import duration, grouped
 from django_jobs.reports.closeup import LARGEST_STEP, Closeup
-from django_jobs.serializers import load
 from django_jobs.states import StepState
 
 Span = tuple[datetime, datetime]
@@ -74,23 +74,24 @@ def _end_of_wait(step: Any, seen: Closeup, now: datetime) -> datetime:
 
 
 def _words(step: Any, seen: Closeup, now: datetime, *, payload: bool) -> dict[str, Any]:
-    look = STEPS[StepState(step.state)]
+    look = look_of_step(step.state)
     slept = step.state == StepState.SLEEPING and step.wake_at and step.wake_at <= now
     return {
         "position": step.position,
         "key": step.key,
-        "mark": STEPS[StepState.DONE].mark if slept else look.mark,
+        "mark": look_of_step(StepState.DONE).mark if slept else look.mark,
         "tone": look.tone,
         "word": step.word(ended=seen.is_over),
         "calls": step.attempts or "",
         "error": f"{step.error_type}: {step.error}" if step.error_type else "",
-        "result": _result(step) if payload else "",
+        **(_result(step) if payload else {}),
     }
 
 
-def _result(step: Any) -> str:
+def _result(step: Any) -> dict[str, Any]:
     if step.size is None:
-        return ""
+        return {}
     if step.size > LARGEST_STEP:
-        return _("%(size)s characters") % {"size": grouped(step.size)}
-    return json_text(load(step.short))
+        return {"result": _("%(size)s characters") % {"size": grouped(step.size)}}
+    text, is_json = readable(step.short, indent=None)
+    return {"result": text, "broken": not is_json}

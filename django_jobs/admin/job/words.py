@@ -1,8 +1,10 @@
 """The words and shapes for states, ends of runs and steps: never colour alone."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_jobs.models import Job
@@ -29,7 +31,7 @@ STATES = {
     "cancelled": Look("⊘", _("cancelled"), "warning"),
 }
 
-RUNS = {
+_RUNS: Mapping[str, Look] = {
     RunOutcome.SUCCESSFUL: Look("✓", _("successful"), "ok"),
     RunOutcome.FAILED: Look("✕", _("failed"), "bad"),
     RunOutcome.RETRIED: Look("✕", _("failed, tried again"), "bad"),
@@ -41,7 +43,7 @@ RUNS = {
     RunOutcome.RELEASED: Look("↺", _("handed back")),
 }
 
-STEPS = {
+_STEPS: Mapping[str, Look] = {
     StepState.DONE: Look("✓", _("done"), "ok"),
     StepState.FAILED: Look("✕", _("failed"), "bad"),
     StepState.RETRYING: Look("▲", _("retrying"), "warning"),
@@ -52,4 +54,19 @@ STEPS = {
 
 def look_of(job: Job) -> Look:
     """Return how the state of a job is shown."""
-    return STATES[job.label]
+    return STATES.get(job.label) or _unknown(job.state)
+
+
+def look_of_run(outcome: str) -> Look:
+    """Return how the end of an attempt is shown."""
+    return _RUNS.get(outcome) or _unknown(outcome)
+
+
+def look_of_step(state: str) -> Look:
+    """Return how the state of a step is shown."""
+    return _STEPS.get(state) or _unknown(state)
+
+
+def _unknown(word: str) -> Look:
+    """Return how a word is shown that another version, or another hand, has written."""
+    return Look("?", format_lazy(_("unknown: {word}"), word=word))

@@ -68,5 +68,6 @@ def new_row(job: NewJob, now: datetime) -> Job:
         unique_key=job.unique_key,
         watched=job.watched,
         about=job.about,
+        enqueued_by=job.enqueued_by,
         enqueued_at=now,
     )

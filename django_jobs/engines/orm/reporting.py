@@ -65,7 +65,7 @@ class Reporting(Tallying):
     def beat(self, card: WorkerCard, now: datetime | None = None) -> Wish:
         """Write a worker's sign of life; the first one makes its row."""
         rows = self.all_of(Worker).filter(name=card.name)
-        if not rows.update(**_facts(card), beat_at=self.at(now)):
+        if not rows.update(**_facts(card), beat_at=self.at(now), left_at=None):
             return self.first_beat(card, now)
         found = rows.values_list("wish", flat=True).first()
         return card.wish if found is None else Wish(found)
@@ -78,13 +78,19 @@ class Reporting(Tallying):
         self.see_release(card.version, at)
         return card.wish
 
-    def leave(self, worker: str) -> None:
-        """Forget a worker that has stopped in good order."""
-        Worker.objects.using(self.alias).filter(name=worker).delete()
+    def wish_of(self, worker: str) -> Wish | None:
+        """Return what somebody wants of a worker; one look into an index."""
+        rows = self.all_of(Worker).filter(name=worker).order_by()
+        found = rows.values_list("wish", flat=True).first()
+        return None if found is None else Wish(found)
+
+    def leave(self, worker: str, now: datetime | None = None) -> None:
+        """Note that a worker has gone."""
+        Worker.objects.using(self.alias).filter(name=worker).update(left_at=self.at(now))
 
     def forget_workers(self, before: datetime) -> int:
         """Forget the workers that gave no sign of life since `before`."""
-        return Worker.objects.using(self.alias).filter(beat_at__lt=before).delete()[0]
+        return self.all_of(Worker).filter(beat_at__lt=before).delete()[0]
 
 
 def _facts(card: WorkerCard) -> dict[str, Any]:

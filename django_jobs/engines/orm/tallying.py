@@ -51,6 +51,7 @@ class Tallying(Rows):
         """Forget old versions: one that a worker still has would be taken for a new one."""
         limited = EPOCH + timedelta(minutes=before)
         old = self.all_of(Release).filter(seen_at__lt=limited)
-        gone = old.exclude(version__in=self.all_of(Worker).values("version"))
+        present = Worker.objects.using(self.alias)
+        gone = old.exclude(version__in=present.values("version"))
         ids = list(gone.order_by("seen_at").values_list("pk", flat=True)[:limit])
         return self.all_of(Release).filter(pk__in=ids).delete()[0] if ids else 0

@@ -1,6 +1,6 @@
 """Inserting new jobs: `insert`. One statement for one job, one for each thousand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,9 +21,10 @@ class Inserting(Session):
     INSERT = """
         INSERT INTO django_jobs_job (
             name, queue, priority, args, kwargs, state, run_at, max_attempts, max_lost,
-            enqueued_at, about)
+            enqueued_at, about, enqueued_by)
         VALUES (
-            %s, %s, %s, %s, %s, 'READY', statement_timestamp(), %s, %s, statement_timestamp(), %s)
+            %s, %s, %s, %s, %s, 'READY', statement_timestamp(), %s, %s, statement_timestamp(), %s,
+            %s)
         RETURNING id
     """
 
@@ -54,6 +55,7 @@ class Inserting(Session):
                     job.max_attempts,
                     job.max_lost,
                     job.about,
+                    job.enqueued_by,
                 ),
             )
             return Inserted(cursor.fetchone()[0], True)
@@ -66,19 +68,20 @@ class Inserting(Session):
                 %(names)s::text[], %(queues)s::text[], %(priorities)s::smallint[],
                 %(args)s::text[], %(kwargs)s::text[], %(instants)s::timestamptz[],
                 %(delays)s::float8[], %(max_attempts)s::smallint[], %(max_lost)s::smallint[],
-                %(keys)s::text[], %(watched)s::boolean[], %(abouts)s::text[]) WITH ORDINALITY AS a(
+                %(keys)s::text[], %(watched)s::boolean[], %(abouts)s::text[],
+                %(origins)s::text[]) WITH ORDINALITY AS a(
                 name, queue, priority, args, kwargs, instant, delay, max_attempts, max_lost,
-                unique_key, watched, about, place)
+                unique_key, watched, about, enqueued_by, place)
         ), due AS (
             SELECT *, coalesce(instant, now + delay * interval '1 second', now) AS run_at
             FROM asked
         ), inserted AS (
             INSERT INTO django_jobs_job (
                 id, name, queue, priority, args, kwargs, state, run_at, max_attempts, max_lost,
-                enqueued_at, unique_key, watched, about)
+                enqueued_at, unique_key, watched, about, enqueued_by)
             SELECT id, name, queue, priority, args::jsonb, kwargs::jsonb,
                 CASE WHEN run_at > now THEN 'SCHEDULED' ELSE 'READY' END, run_at,
-                max_attempts, max_lost, now, unique_key, watched, about
+                max_attempts, max_lost, now, unique_key, watched, about, enqueued_by
             FROM due ORDER BY place
             ON CONFLICT (unique_key)
             WHERE state IN ('READY', 'RUNNING', 'SCHEDULED', 'WAITING')
@@ -140,4 +143,14 @@ def _columns(jobs: Sequence[NewJob], now: datetime | None) -> dict[str, Any]:
         "keys": texts(job.unique_key for job in jobs),
         "watched": numbers(job.watched for job in jobs),
         "abouts": texts(job.about for job in jobs),
+        "origins": _few(job.enqueued_by for job in jobs),
     }
+
+
+def _few(values: Iterable[str | None]) -> str:
+    """Return the literal of an array of texts that most blocks have none of.
+
+    An array that is too short is filled up with NULL: an empty one costs nothing.
+    """
+    found = list(values)
+    return texts(found) if any(found) else "{}"

@@ -73,8 +73,9 @@ class SQLiteEngine(Listening, Beating, Upserting):
     INSERT = """
         INSERT INTO django_jobs_job (
             name, queue, priority, args, kwargs, state, run_at, max_attempts, max_lost,
-            enqueued_at, watched, about, unique_key, attempt, lost_count, fingerprint, version)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '', '')
+            enqueued_at, watched, about, enqueued_by, unique_key, attempt, lost_count, fingerprint,
+            version)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '', '')
     """
     INSERT_UNIQUE = f"""{INSERT}
         ON CONFLICT (unique_key)
@@ -136,6 +137,7 @@ class SQLiteEngine(Listening, Beating, Upserting):
             enqueued,
             job.watched,
             job.about,
+            job.enqueued_by,
             job.unique_key,
         )
 

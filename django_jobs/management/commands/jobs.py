@@ -23,6 +23,7 @@ from django_jobs.management.schedules import ScheduleCommands
 from django_jobs.management.tables import write_facts, write_table
 from django_jobs.models import Batch, BatchJob, Job, JobLog, JobProgress, JobRun, JobStep
 from django_jobs.operations import OperationResult
+from django_jobs.origins import spoken
 from django_jobs.reports.explaining import reasons
 from django_jobs.reports.summary import its_children, summarise, with_error
 from django_jobs.reports.verdict import Fix, Level, Operation, verdict
@@ -196,6 +197,8 @@ class Command(ScheduleCommands, EventCommands, RepairCommands, GroupCommands):
             queues,
             empty="No queues were seen yet.",
         )
+        if summary.more_queues:
+            self.stdout.write("There are more queues; these are the first by name.")
         self.stdout.write("")
         workers = [
             (item.name, ", ".join(item.queues) or "all", ago(item.beat_at, now), item.word)
@@ -203,6 +206,8 @@ class Command(ScheduleCommands, EventCommands, RepairCommands, GroupCommands):
         ]
         empty = "No workers. Start one: python manage.py runworker"
         write_table(self.stdout, ("WORKER", "QUEUES", "LAST SEEN", ""), workers, empty=empty)
+        if summary.more_workers:
+            self.stdout.write("There are more workers; these were heard of last.")
         if check and found.level is Level.BAD:
             raise CommandError(f"{found.headline}, the worst of them bad.")
 
@@ -297,8 +302,8 @@ def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
             yield title, f"{at:%Y-%m-%d %H:%M:%S %Z} ({ago(at, now)})"
     if job.lost_count:
         yield "lost", f"{job.lost_count} of at most {job.max_lost} workers died under it"
-    if job.unique_key:
-        yield "key", job.unique_key
+    texts = {"origin": spoken(job.enqueued_by or ""), "key": job.unique_key}
+    yield from ((title, text) for title, text in texts.items() if text)
 
 
 def _waits_for(job: Job) -> str:

@@ -17,7 +17,7 @@ SHOWN = 10
 def reports(request: HttpRequest) -> HttpResponse:
     """Show the button and the latest reports; start one."""
     if request.method == "POST":
-        return redirect(preparing.start())
+        return redirect(preparing.start(request))
     latest = list(CustomerReport.objects.all()[:SHOWN])
     jobs = watch(report.job_id for report in latest)
     context = {
