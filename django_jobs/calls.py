@@ -95,10 +95,9 @@ def duplicate(job_id: int, *, by: str = "", seen: int | None = None) -> Copy:
             unique_key=call.unique_key,
         )
         definition.about = call.about  # whatever the arguments say by now
+        definition.enqueued_by = by_hand(by)
         arguments = _with_event(definition, tuple(call.args), call.kwargs)
-        copy = enqueueing.new_job(definition, *arguments)
-        copy = copy._replace(enqueued_by=by_hand(by))
-        [handle] = enqueueing.insert(engine, [copy])
+        [handle] = enqueueing.insert(engine, [enqueueing.new_job(definition, *arguments)])
         if not handle.created or handle.id is None:
             return Copy(handle.id, str(KEY_TAKEN))
         engine.note_copy(job_id, handle.id)

@@ -110,6 +110,11 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def as_written(text: str) -> str:
+    """Return code, such as `0 2 * * *`, so that it reads from left to right in every language."""
+    return f"\u2066{text}\u2069" if get_language_bidi() else text
+
+
 def _isolated(text: str) -> str:
     """Keep the order within `text` in a language that goes from right to left."""
     return f"\u2068{text}\u2069" if get_language_bidi() else text

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 
 class State(StrEnum):
@@ -254,7 +254,7 @@ WORDS = {
     "ignore": gettext_lazy("ignore"),
     "continue": gettext_lazy("continue"),
     "skip": gettext_lazy("skip"),
-    "one": gettext_lazy("one"),
+    "one": pgettext_lazy("missed time", "one"),
     "all": gettext_lazy("all"),
     "queue one": gettext_lazy("queue one"),
     "queue all": gettext_lazy("queue all"),

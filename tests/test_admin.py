@@ -3,7 +3,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import connections
 from django.urls import reverse
 
-from django_jobs.admin import job_list
+from django_jobs.admin.job_list import page as job_list
 from django_jobs.admin.jobs import JobAdmin
 from django_jobs.models import Job
 from django_jobs.searching import surveying

@@ -9,7 +9,7 @@ from django.core import signing
 from benchmarks.screens.amounts import Amounts
 from benchmarks.screens.jobs import RARE
 from benchmarks.screens.standing import OPERATIONS
-from django_jobs.admin.job_chips import SHOWN_STATES
+from django_jobs.admin.job_list.chips import SHOWN_STATES
 from django_jobs.models import Job, Queue
 from django_jobs.progress import DEFAULT_TEMPLATE, SALT
 from django_jobs.states import State

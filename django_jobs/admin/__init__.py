@@ -8,13 +8,13 @@ even to them without secrets.
 from django.contrib.admin import site
 
 from django_jobs.admin.batches import BatchAdmin
-from django_jobs.admin.bulk_operations import BulkOperationAdmin
+from django_jobs.admin.bulk.pages import BulkOperationAdmin
 from django_jobs.admin.events import EventAdmin
 from django_jobs.admin.jobs import JobAdmin, JobRunAdmin
 from django_jobs.admin.panel import JobsPanel
-from django_jobs.admin.queues import QueueAdmin
+from django_jobs.admin.queues.page import QueueAdmin
 from django_jobs.admin.routing import JobsAdminSite, JobsAdminSiteMixin, install
-from django_jobs.admin.schedules import ScheduleAdmin
+from django_jobs.admin.schedules.pages import ScheduleAdmin
 from django_jobs.admin.workers import WorkerAdmin
 from django_jobs.conf import get_settings
 

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from django_jobs import clock
-from django_jobs.admin.muting import HOURS, USUAL
+from django_jobs.admin.buttons.muting import HOURS, USUAL
 from django_jobs.admin.refreshing import ERRORS, shared
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import Screen

@@ -15,7 +15,7 @@ from django_jobs import clock
 from django_jobs.admin.base import RecordAdmin
 from django_jobs.admin.job.deleting import DeletePage
 from django_jobs.admin.job.page import JobPage
-from django_jobs.admin.job_list import JobListAdmin
+from django_jobs.admin.job_list.page import JobListAdmin
 from django_jobs.conf import get_settings
 from django_jobs.display import ago, duration
 from django_jobs.models import Job, JobRun

@@ -20,9 +20,9 @@ from django.views.decorators.http import require_POST
 
 from django_jobs import clock
 from django_jobs.about import jobs_about
+from django_jobs.admin.buttons.verbs import press
 from django_jobs.admin.returning import posted
 from django_jobs.admin.rights import Rights
-from django_jobs.admin.verbs import press
 from django_jobs.conf import get_settings
 from django_jobs.display import ago
 from django_jobs.models import Job

@@ -6,6 +6,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from django_jobs.admin.rights import Rights
 from django_jobs.models import Batch, BulkOperation, Event, Job, JobRun, Queue, Schedule, Worker
@@ -44,4 +45,4 @@ def _all(site_name: str, rights: Rights) -> Iterator[dict[str, Any]]:
             label = capfirst(str(model._meta.verbose_name_plural))
             yield place(label, f"django_jobs_{model.__name__.lower()}_changelist", key)
     if rights.may_view(Job):
-        yield place(_("History"), "django_jobs_history", "h")
+        yield place(pgettext("figures", "History"), "django_jobs_history", "h")

@@ -15,15 +15,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, include, path, re_path, reverse
 
 from django_jobs.admin.batches import BatchAdmin
-from django_jobs.admin.bulk_operations import BulkOperationAdmin
-from django_jobs.admin.dashboard import Dashboard
+from django_jobs.admin.bulk.pages import BulkOperationAdmin
+from django_jobs.admin.dashboard.page import Dashboard
 from django_jobs.admin.events import EventAdmin
 from django_jobs.admin.failed import FailedScreen
-from django_jobs.admin.history import History
+from django_jobs.admin.history.page import History
 from django_jobs.admin.jobs import JobAdmin, JobRunAdmin
-from django_jobs.admin.queues import QueueAdmin
+from django_jobs.admin.queues.page import QueueAdmin
 from django_jobs.admin.returning import posted
-from django_jobs.admin.schedules import ScheduleAdmin
+from django_jobs.admin.schedules.pages import ScheduleAdmin
 from django_jobs.admin.workers import WorkerAdmin
 from django_jobs.conf import get_settings
 from django_jobs.models import Batch, BulkOperation, Event, Job, JobRun, Queue, Schedule, Worker

@@ -6,8 +6,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from django_jobs.admin.dashboard.regions import MARKS
 from django_jobs.admin.refreshing import shared_overview
-from django_jobs.admin.regions import MARKS
 from django_jobs.admin.screens import LABEL
 from django_jobs.reports.verdict import judge
 

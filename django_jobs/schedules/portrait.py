@@ -13,11 +13,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_jobs.conf import get_settings
-from django_jobs.display import ago, duration, json_text, masked_arguments
+from django_jobs.display import ago, as_written, duration, json_text, masked_arguments
 from django_jobs.exceptions import InvalidSchedule
 from django_jobs.models import Schedule
 from django_jobs.models.schedules import CODE
 from django_jobs.schedules.syncing import FIELDS, recalled
+from django_jobs.states import WORDS
 from django_jobs.timetables.planning import PUNCTUAL
 from django_jobs.timetables.timetable import Mark, PlannedTime, load_zone
 from django_jobs.timetables.wording import in_words
@@ -55,7 +56,7 @@ class Change:
 def rule_text(row: Schedule) -> str:
     """Return the rule as it is written: the cron text, or the span."""
     if row.cron:
-        return row.cron
+        return as_written(row.cron)
     return _("every %(span)s") % {"span": duration(row.every or timedelta())}
 
 
@@ -153,11 +154,18 @@ def value_text(row: Schedule, field: str, value: Any) -> str:
         return duration(value)
     if isinstance(value, datetime):
         return local(value, zone_of(row))
+    if field in ("missed", "overlap"):
+        word = str(value).replace("_", " ")
+        return str(WORDS.get(word, word))
+    return as_written(_code_text(row, field, value))
+
+
+def _code_text(row: Schedule, field: str, value: Any) -> str:
     if field == "args" and isinstance(value, list):
         return json_text(masked_arguments(row.job_name, value, {})[0])
     if field == "kwargs" and isinstance(value, dict):
         return json_text(masked_arguments(row.job_name, [], value)[1])
-    return _(str(value).replace("_", " ")) if field in ("missed", "overlap") else str(value)
+    return str(value)
 
 
 def arguments(row: Schedule) -> tuple[list[Any], dict[str, Any]]:

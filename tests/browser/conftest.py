@@ -13,9 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from django.core.cache import cache
 
 from tests.browser.browsing import Browsing, chromium
-from tests.browser.serving import served
+from tests.browser.serving import STRICT, served
 
 NEEDED = "NEEDS_BROWSER"
 """Where this variable is set, a browser that is missing is an error."""
@@ -50,11 +51,17 @@ def browser():
         yield started
 
 
+@pytest.fixture(autouse=True)
+def _nothing_shared():
+    """Forget what the pages of the test before have looked up: two seconds long all would see it."""
+    cache.clear()
+
+
 @pytest.fixture
 def server(transactional_db, settings):
     """Return the address of a server, whose pages refresh twice a second."""
     settings.DJANGO_JOBS = {**settings.DJANGO_JOBS, "ADMIN_REFRESH": 0.5}
-    with served() as address:
+    with served(STRICT) as address:
         yield address
 
 

@@ -43,7 +43,7 @@ def _shop():
 
     from django_jobs import clock
     from tests.browser.browsing import Browsing, chromium
-    from tests.browser.serving import served
+    from tests.browser.serving import STRICT, served
     from tests.conftest import NOON
 
     setup_test_environment()
@@ -54,7 +54,7 @@ def _shop():
         clock.frozen(NOON),
         override_settings(DJANGO_JOBS=quiet),
         chromium() as browser,
-        served() as address,
+        served(STRICT) as address,
     ):
         browsing = Browsing(browser, address)
         yield browsing, _begin

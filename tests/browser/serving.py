@@ -7,11 +7,13 @@ from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.test import override_settings
 from django.test.testcases import LiveServerThread
 
+STRICT = "tests.browser.csp.strict"
+
 
 @contextmanager
-def served():
-    """Serve the pages, each with the strict policy; yield their address."""
-    middleware = ["tests.browser.csp.strict", *settings.MIDDLEWARE]
+def served(*outermost):
+    """Serve the pages behind the middleware that is named; yield their address."""
+    middleware = [*outermost, *settings.MIDDLEWARE]
     # A server reads its middleware when it starts, so each test has a server of its own.
     with override_settings(MIDDLEWARE=middleware, ROOT_URLCONF="tests.browser.urls"):
         server = LiveServerThread("localhost", StaticFilesHandler)

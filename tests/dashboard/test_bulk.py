@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from django_jobs import job
-from django_jobs.admin import bulk as asking
+from django_jobs.admin.bulk import asking
 from django_jobs.engines import get_engine
 from django_jobs.models import BulkOperation, Job
 from django_jobs.searching import surveying

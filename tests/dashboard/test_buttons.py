@@ -7,7 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import connections
 
 from django_jobs import operations
-from django_jobs.admin import pressing
+from django_jobs.admin.buttons import pressing
 from django_jobs.engines import get_engine
 from django_jobs.models import BulkOperation, Job
 from django_jobs.services import BulkWorker

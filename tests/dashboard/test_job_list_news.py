@@ -90,7 +90,7 @@ def test_news_cost_few_queries_whatever_came(admin_client, django_assert_max_num
 
 
 def test_very_many_newer_jobs_are_not_counted_to_the_end(admin_client, monkeypatch):
-    from django_jobs.admin import job_news
+    from django_jobs.admin.job_list import news as job_news
 
     monkeypatch.setattr(job_news, "MOST_NEW", 2)
     JobFactory()

@@ -7,7 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from django_jobs.admin import pressing
+from django_jobs.admin.buttons import pressing
 from django_jobs.models import Job, JobRun, Queue
 from django_jobs.states import State
 from django_jobs.testing import run_jobs
@@ -266,7 +266,7 @@ def test_an_unknown_action_is_no_page(admin_client):
 def test_a_site_without_our_lists_shows_nothing(rf, admin_user):
     from django.core.exceptions import PermissionDenied
 
-    from django_jobs.admin.dashboard import Dashboard
+    from django_jobs.admin.dashboard.page import Dashboard
 
     request = rf.get(PAGE)
     request.user = admin_user

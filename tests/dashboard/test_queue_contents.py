@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from django_jobs.admin import queues as queue_screen
+from django_jobs.admin.queues import page as queue_screen
 from django_jobs.models import Job, Release
 from django_jobs.reports import queue_contents
 from tests.conftest import NOON

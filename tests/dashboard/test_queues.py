@@ -9,7 +9,8 @@ from django.contrib.admin.models import LogEntry
 from django.core.cache import cache
 
 from django_jobs import operations
-from django_jobs.admin import pressing, queue_pressing
+from django_jobs.admin.buttons import pressing
+from django_jobs.admin.buttons import queues as queue_pressing
 from django_jobs.models import Job, Queue
 from django_jobs.reports import overview, queues, summary
 from django_jobs.states import State

@@ -7,7 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from django_jobs import schedules
-from django_jobs.admin.schedule_actions import VERBS
+from django_jobs.admin.schedules.actions import VERBS
 from django_jobs.models import Job, Schedule, Tick
 from tests.conftest import NOON
 from tests.factories import ScheduleFactory, TickFactory

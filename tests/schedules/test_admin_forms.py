@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 
 from django_jobs import schedules
-from django_jobs.admin.schedule_forms import SpanField
+from django_jobs.admin.schedules.forms import SpanField
 from django_jobs.declarations import cron
 from django_jobs.exceptions import InvalidSchedule, JobNotFound
 from django_jobs.models import Schedule
@@ -162,7 +162,7 @@ def test_a_name_that_is_taken_is_said_beside_it(admin_client):
 
 def test_a_name_that_is_taken_in_the_same_moment_is_told_politely(admin_client, monkeypatch):
     ScheduleFactory(name="report")
-    monkeypatch.setattr("django_jobs.admin.schedule_forms.check_free", lambda _name: None)
+    monkeypatch.setattr("django_jobs.admin.schedules.forms.check_free", lambda _name: None)
     response = add(admin_client)
     messages = [str(message) for message in response.context["messages"]]
     assert messages == ['There is a schedule "report" already.']

@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_jobs.admin.schedule_actions import VERBS
+from django_jobs.admin.schedules.actions import VERBS
 from django_jobs.exceptions import ScheduleNotFound
 from tests.factories import ScheduleFactory
 

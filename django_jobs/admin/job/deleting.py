@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from django_jobs import operations
+from django_jobs.admin.buttons.pressing import instant_in, number_in
 from django_jobs.admin.job.verbs import Told, told
 from django_jobs.admin.job.words import look_of
-from django_jobs.admin.pressing import instant_in, number_in
 from django_jobs.admin.refreshing import forget_shared
 from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings

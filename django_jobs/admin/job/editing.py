@@ -12,6 +12,7 @@ from django import forms
 from django.utils.translation import gettext as _
 
 from django_jobs import calls
+from django_jobs.admin.buttons.pressing import instant_in
 from django_jobs.admin.hidden_values import (
     STILL_MASKED,
     is_still_masked,
@@ -21,7 +22,6 @@ from django_jobs.admin.hidden_values import (
 from django_jobs.admin.job.assembling import Call, assemble
 from django_jobs.admin.job.fields import MISSING, ValueField, field_of, hints
 from django_jobs.admin.job.verbs import Told, told
-from django_jobs.admin.pressing import instant_in
 from django_jobs.display import masked_arguments
 from django_jobs.exceptions import JobError
 from django_jobs.models import Job

@@ -8,7 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from django_jobs.admin.schedule_forms import ArgumentsField
+from django_jobs.admin.schedules.forms import ArgumentsField
 
 LONG = 80
 """A text that is longer gets more than one line."""

@@ -37,6 +37,7 @@
     const deed = place ? () => place.click() : deeds[event.key];
     if (!deed) return;
     event.preventDefault();
+    event.stopPropagation(); // a theme may have keys of its own, such as the question mark
     deed();
   });
 })();

@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from django_jobs import bulk
+from django_jobs.admin.buttons.pressing import instant_in
 from django_jobs.admin.job_search import JobSearch, number
-from django_jobs.admin.pressing import instant_in
 from django_jobs.admin.refreshing import forget_shared
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import Screen

@@ -23,7 +23,7 @@ from django.views.decorators.http import require_POST
 from django_jobs import clock, schedules
 from django_jobs.admin.base import RecordAdmin
 from django_jobs.admin.returning import posted
-from django_jobs.admin.schedule_forms import BackfillForm
+from django_jobs.admin.schedules.forms import BackfillForm
 from django_jobs.admin.screens import LATE_FRAME
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped

@@ -25,9 +25,9 @@ from django.utils.translation import gettext_lazy
 
 from django_jobs import clock, operations
 from django_jobs.admin.base import RecordAdmin
-from django_jobs.admin.bulk import BulkScreen
-from django_jobs.admin.job_chips import above
-from django_jobs.admin.job_news import JobNews
+from django_jobs.admin.bulk.asking import BulkScreen
+from django_jobs.admin.job_list.chips import above
+from django_jobs.admin.job_list.news import JobNews
 from django_jobs.admin.job_search import OWN, JobSearch
 from django_jobs.admin.returning import posted
 from django_jobs.admin.state_marks import state_mark
@@ -79,7 +79,8 @@ class JobList(ChangeList):
         self.paginator = Paginator(page.jobs, self.list_per_page)
         self.result_list = cast("Any", list(page.jobs))
         self.result_count = len(page.jobs)
-        self.full_result_count = None
+        # Nothing was counted; a theme that compares the two is to say nothing of it.
+        self.full_result_count = self.result_count
         self.show_full_result_count = False
         self.show_admin_actions = bool(page.jobs)
         self.can_show_all = self.multi_page = False

@@ -41,6 +41,9 @@ PREVIEW = "_preview"
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 SPAN_HELP = _("Such as 30s, 15m, 2h or 1d 12h.")
+AS_WRITTEN = ("cron", "every", "timezone", "args", "kwargs", "missed_within", "jitter")
+"""Fields whose text reads from left to right in every language."""
+
 NO_SPAN = _("Write a span of time such as 30s, 15m, 2h or 1d 12h.")
 
 
@@ -147,6 +150,8 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         self.initial.setdefault("timezone", default_timezone())
         self.fields["timezone"].label = _("Time zone")
         self.fields["timezone"].widget.attrs["list"] = "zones"
+        for name in AS_WRITTEN:
+            self.fields[name].widget.attrs["dir"] = "ltr"
         self.fields["name"].help_text = _("Cannot be changed later.")
         for name in ("starts_at", "ends_at"):
             clocks = gettext("On the clocks of %(zone)s.")
@@ -266,6 +271,11 @@ class ScheduleActionForm(ActionForm):
     seen = forms.IntegerField(
         required=False, label="", widget=forms.HiddenInput, initial=history.newest_id
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Under django-unfold the button appears once this says that something is chosen.
+        self.fields["action"].widget.attrs["x-model"] = "action"
 
 
 def zones() -> list[str]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.utils.translation import gettext as _
 
 from django_jobs import clock, muting
-from django_jobs.admin.pressing import Given, Pressed, Verb, broken
+from django_jobs.admin.buttons.pressing import Given, Pressed, Verb, broken
 from django_jobs.display import duration
 from django_jobs.models import Job
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from django_jobs.admin.pressing import MINUTES
+from django_jobs.admin.buttons.pressing import MINUTES
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import Screen
 from django_jobs.display import ago, duration
@@ -74,7 +75,7 @@ class QueueRegions:
             "running": str(line.running),
             "retrying": str(line.retrying),
             "scheduled": str(line.scheduled),
-            "pace": f"{line.speed.per_minute:.1f}" if line.speed else "–",
+            "pace": number_format(round(line.speed.per_minute, 1), 1) if line.speed else "–",
             "p95": duration(line.speed.p95_run) if line.speed and line.speed.p95_run else "–",
         }
 

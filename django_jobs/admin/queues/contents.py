@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from django_jobs import registry
 from django_jobs.admin.charts import about, count
-from django_jobs.admin.history_charts import day_chart
+from django_jobs.admin.history.charts import day_chart
 from django_jobs.admin.screens import Screen
 from django_jobs.display import duration, grouped
 from django_jobs.reports.queue_contents import DAY, NamedJobs, QueueContents

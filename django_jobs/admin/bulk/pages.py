@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from django_jobs import bulk, clock
 from django_jobs.admin.base import RecordAdmin
-from django_jobs.admin.bulk import DONE, OPERATION, TITLES, may_do
+from django_jobs.admin.bulk.asking import DONE, OPERATION, TITLES, may_do
 from django_jobs.admin.job_search import number
 from django_jobs.admin.returning import posted
 from django_jobs.admin.rights import Rights, may_see_payload

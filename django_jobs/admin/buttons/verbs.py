@@ -2,8 +2,11 @@
 
 from django.utils.translation import gettext as _
 
-from django_jobs.admin import muting, pressing, queue_pressing, trial_pressing, worker_pressing
-from django_jobs.admin.pressing import Given, Pressed, Verb
+from django_jobs.admin.buttons import muting, pressing
+from django_jobs.admin.buttons import queues as queue_pressing
+from django_jobs.admin.buttons import trial as trial_pressing
+from django_jobs.admin.buttons import workers as worker_pressing
+from django_jobs.admin.buttons.pressing import Given, Pressed, Verb
 from django_jobs.exceptions import JobError
 from django_jobs.serializers import clean_text
 

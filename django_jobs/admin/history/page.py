@@ -10,12 +10,13 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from django_jobs import clock
 from django_jobs.admin.charts import about, count, percent
-from django_jobs.admin.history_charts import charts
+from django_jobs.admin.history.charts import charts
 from django_jobs.admin.refreshing import live
 from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings
@@ -75,7 +76,7 @@ class History(Screen):
             if fresh := live(again):
                 values["live"] = {**fresh, "interval": INTERVAL}
         template = "admin/django_jobs/history.html"
-        return self.show(request, template, values, title=_("History"))
+        return self.show(request, template, values, title=pgettext("figures", "History"))
 
     @method_decorator(login_not_required)
     @method_decorator(never_cache)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_jobs.admin.charts import about
-from django_jobs.admin.history_charts import recent_chart
+from django_jobs.admin.history.charts import recent_chart
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.trends import bars
 from django_jobs.display import ago, duration, grouped

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext as _
 
-from django_jobs.admin.pressing import Given, Pressed, Verb
+from django_jobs.admin.buttons.pressing import Given, Pressed, Verb
 from django_jobs.models import Job
 from django_jobs.trial import enqueue_test_job
 

@@ -18,13 +18,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from django_jobs import clock
-from django_jobs.admin.bulk import OPERATION, operation_link
-from django_jobs.admin.pressing import Pressed, number_in
+from django_jobs.admin.bulk.asking import OPERATION, operation_link
+from django_jobs.admin.buttons.pressing import Pressed, number_in
+from django_jobs.admin.buttons.verbs import MAKING, VERBS, press
+from django_jobs.admin.dashboard.regions import Regions
 from django_jobs.admin.refreshing import forget_shared, shared_overview
-from django_jobs.admin.regions import Regions
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import LABEL, Screen
-from django_jobs.admin.verbs import MAKING, VERBS, press
 from django_jobs.conf import get_settings
 from django_jobs.models import Job
 from django_jobs.operations import NOT_FOUND

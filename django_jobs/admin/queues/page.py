@@ -17,9 +17,9 @@ from django.views.decorators.http import require_safe
 
 from django_jobs import clock
 from django_jobs.admin.base import RecordAdmin
-from django_jobs.admin.pressing import AT_ONCE, number_in
-from django_jobs.admin.queue_contents import Contents
-from django_jobs.admin.queue_regions import LIST, QueueRegions
+from django_jobs.admin.buttons.pressing import AT_ONCE, number_in
+from django_jobs.admin.queues.contents import Contents
+from django_jobs.admin.queues.regions import LIST, QueueRegions
 from django_jobs.admin.refreshing import QUEUES, shared
 from django_jobs.admin.screens import Screen
 from django_jobs.conf import get_settings

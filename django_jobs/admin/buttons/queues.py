@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_jobs import operations
-from django_jobs.admin.pressing import (
+from django_jobs.admin.buttons.pressing import (
     AT_ONCE,
     Given,
     Pressed,

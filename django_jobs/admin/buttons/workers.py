@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.utils.translation import gettext as _
 
 from django_jobs import staffing
-from django_jobs.admin.pressing import Given, Pressed, Verb
+from django_jobs.admin.buttons.pressing import Given, Pressed, Verb
 from django_jobs.conf import get_settings
 from django_jobs.models import Worker
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from django_jobs.admin.charts import Chart, Frame, Layer, about, count, nested, percent, stacked
 from django_jobs.display import duration
@@ -32,7 +33,9 @@ def charts(points: Sequence[Point], releases: Sequence[Release]) -> tuple[Chart,
     return (
         _throughput(points, frame),
         _times(("wait", _("Wait, from due to begun"), waits), points, frame, lambda one: one.waits),
-        _times(("run", _("Run"), runs), points, frame, lambda one: one.runs),
+        _times(
+            ("run", pgettext("how long it takes", "Run"), runs), points, frame, lambda one: one.runs
+        ),
         _failure_rate(points, frame),
     )
 

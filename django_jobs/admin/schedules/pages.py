@@ -24,12 +24,12 @@ from django.utils.translation import gettext_lazy as _
 
 from django_jobs import clock, schedules
 from django_jobs.admin.rights import PAYLOAD
-from django_jobs.admin.schedule_actions import ENQUEUEING, ScheduleActions
-from django_jobs.admin.schedule_forms import COMING, ScheduleActionForm, ScheduleForm, zones
-from django_jobs.admin.schedule_past import drawn
+from django_jobs.admin.schedules.actions import ENQUEUEING, ScheduleActions
+from django_jobs.admin.schedules.forms import COMING, ScheduleActionForm, ScheduleForm, zones
+from django_jobs.admin.schedules.past import drawn
 from django_jobs.admin.screens import LATE_FRAME
 from django_jobs.conf import get_settings
-from django_jobs.display import ago, call_text, duration
+from django_jobs.display import ago, as_written, call_text, duration
 from django_jobs.exceptions import JobError
 from django_jobs.masking import MASK, mask_value
 from django_jobs.models import Schedule, Tick
@@ -121,7 +121,7 @@ class ScheduleAdmin(ScheduleActions):
     class Media:
         """A few lines beside the admin's own style."""
 
-        css = {"all": ["django_jobs/schedules.css"]}
+        css = {"all": ["django_jobs/jobs.css", "django_jobs/schedules.css"]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Say whether the user may make schedules: Django's permission."""
@@ -306,7 +306,10 @@ class ScheduleAdmin(ScheduleActions):
         arguments = portrait.arguments(row)
         if not _may_see_payload(request):
             arguments = mask_value([*arguments], secret=True)
-        facts = [*portrait.facts(row, now), (gettext("call"), call_text(row.job_name, *arguments))]
+        facts = [
+            *portrait.facts(row, now),
+            (gettext("call"), as_written(call_text(row.job_name, *arguments))),
+        ]
         may_view_jobs = request.user.has_perm("django_jobs.view_job")
         return {
             "facts": facts,

@@ -1,0 +1,1 @@
+"""The dashboard: what is wrong, and what mends it."""

@@ -1,0 +1,1 @@
+"""The list of jobs: searched, paged by number, with what is new."""

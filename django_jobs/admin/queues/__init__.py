@@ -1,0 +1,1 @@
+"""The page of all queues, and that of one."""

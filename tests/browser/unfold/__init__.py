@@ -1,0 +1,1 @@
+"""The admin beside django-unfold, in a process of its own: `--ds tests.browser.unfold.settings`."""
