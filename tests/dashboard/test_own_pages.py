@@ -62,6 +62,15 @@ def test_a_job_that_the_user_may_not_see_is_left_alone(admin_client, monkeypatch
     assert Job.objects.get().state == State.FAILED
 
 
+@pytest.mark.usefixtures("only_mail")
+def test_a_job_that_is_not_among_those_of_the_page_is_not_deleted(admin_client):
+    hidden, shown = JobFactory(failed=True), JobFactory(failed=True, queue="mail")
+    for job in (hidden, shown):
+        given = {"as_of": job.finished_at.isoformat()}
+        admin_client.post(f"{LIST}{job.pk}/delete/", given)
+    assert list(Job.objects.all()) == [hidden]
+
+
 def test_no_row_is_saved_by_hand_even_where_a_project_allows_changes(admin_client, monkeypatch):
     monkeypatch.setattr(JobAdmin, "has_change_permission", lambda *_: True)
     job = JobFactory(failed=True)

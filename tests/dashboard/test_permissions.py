@@ -74,6 +74,8 @@ POSTS = {
     "job/{job}/do/cancel/": {CHANGE, VIEW},
     "job/{job}/do/duplicate/": {"add_job", VIEW},
     "job/{job}/arguments/": {VIEW, CHANGE, PAYLOAD},
+    "job/{job}/delete/": {VIEW, "delete_job"},
+    "do/test-job/": {"add_job"},
     "job/bulk/": {VIEW, "delete_job"},
     "bulkoperation/{bulk}/stop/": {VIEW, CHANGE},
     "schedule/{schedule}/pause/": {SCHEDULE},

@@ -87,6 +87,8 @@ class DeletePage(Screen):
         if job is not None and job.finished_at not in (None, as_of):
             text = _("Job #%(id)d is unchanged: it has run again since you were asked.")
             return self._answer(request, job_id, str(job), Told(text % {"id": job_id}))
+        if job is None:  # or the project's page hides it
+            return self._answer(request, job_id, "", _refusal(job_id, None))
         result = operations.delete([job_id])
         return self._answer(request, job_id, str(job), told(result, job_id, _("deleted")))
 

@@ -314,7 +314,7 @@ class ScheduleAdmin(ScheduleActions):
         return {
             "facts": facts,
             "buttons": [
-                (verb, str(BUTTONS[verb]), self.address_of(row, _name(verb)))
+                (verb, str(BUTTONS[verb]), self.address_of(row, verb.replace("-", "_")))
                 for verb in _verbs(row)
                 if self.may(request, verb)
             ],
@@ -351,10 +351,6 @@ def _verbs(row: Schedule) -> list[str]:
     verbs = ["pause"] if row.paused_at is None else ["resume", "catch-up"]
     changed = ["reset"] if row.source == CODE and row.overrides else []
     return ["run-now", *verbs, *changed]
-
-
-def _name(verb: str) -> str:
-    return verb.replace("-", "_")
 
 
 def _is_deletable(row: Schedule) -> bool:
