@@ -174,6 +174,7 @@ def _failed_with_steps(at):
         args=[7, 3],
         fingerprint="1f3a77c0d2e85b90",
         about="shop.campaign:7",
+        enqueued_by="view=shop:campaign-send request=7f3ac1 user=ana",
         started_at=at - timedelta(seconds=12),
         finished_at=at,
         has_steps=True,
