@@ -83,13 +83,25 @@ def test_a_worker_that_leaves_is_no_worker_any_more_but_on_record(engine):
     engine.leave("nobody")
 
 
-def test_a_worker_leaves_once_and_comes_back_by_a_beat(engine):
+def test_a_worker_leaves_once(engine):
     engine.beat(WorkerCard(name="one"), NOON)
     engine.leave("one", NOON)
     engine.leave("one", LATER)
     assert everyone() == {"one": NOON}
-    engine.beat(WorkerCard(name="one"), LATER)
-    assert everyone() == {"one": None}
+
+
+def test_a_worker_with_the_name_of_one_that_has_gone_is_a_new_one(engine):
+    engine.beat(WorkerCard(name="one", boot="a", version="1.0"), NOON)
+    rows = QuerySet(Worker).filter(name="one")
+    rows.update(wish=Wish.QUIET, wished_at=NOON, wished_by="ana")
+    engine.leave("one", NOON)
+    assert engine.beat(WorkerCard(name="one", boot="b"), LATER) is Wish.NONE
+    row = Worker.objects.get()
+    assert (row.started_at, row.beat_at, row.left_at) == (LATER, LATER, None)
+    assert (row.boot, row.version) == ("b", "")
+    assert (row.wish, row.wished_at, row.wished_by) == (Wish.NONE, None, "")
+    engine.leave("one", LATER)
+    assert engine.beat(WorkerCard(name="one", wish=Wish.QUIET), LATER) is Wish.QUIET
 
 
 def test_a_worker_that_has_gone_is_forgotten_like_a_silent_one(engine):
