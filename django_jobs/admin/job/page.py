@@ -198,14 +198,14 @@ class JobPage(Screen):
         rights = Rights(self.site, request)
 
         def look() -> tuple[closeup.Closeup, Values] | None:
-            seen = read(jobs, job_id, payload=may.payload)
+            seen = reading_stored(lambda: read(jobs, job_id, payload=may.payload))
             if seen is None:
                 return None
             self._check(request, seen.job)
             return seen, draw(JobRegions(seen, may, rights, self.address), clock.now())
 
         with Reading(get_settings().DATABASE) as reading:
-            found = reading.part("", lambda: reading_stored(look))
+            found = reading.part("", look)
         if reading.slow:
             raise TooSlow
         return found
