@@ -67,7 +67,7 @@ def test_a_worker_that_nobody_knows_is_told():
 def test_a_worker_that_has_gone_is_said_to_have():
     WorkerFactory(name="one", left_at=NOON, beat_at=SILENT)
     for wanted in (staffing.quiet, staffing.go_on, staffing.stop, staffing.forget):
-        with pytest.raises(WorkerNotFound, match='^the worker "one" has gone$'):
+        with pytest.raises(WorkerNotFound, match=r'^the worker "one" has gone$'):
             wanted("one")
 
 
