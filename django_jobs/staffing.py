@@ -93,8 +93,7 @@ def _rows(alias: str) -> "QuerySet[Worker]":
 
 
 def _not_found(alias: str, name: str) -> WorkerNotFound:
-    everyone: QuerySet[Worker] = QuerySet(Worker, using=alias)
-    has_gone = everyone.filter(name=name).exists()
+    has_gone = Worker.everyone.using(alias).filter(name=name).exists()
     text = _('the worker "%(name)s" has gone') if has_gone else ""
     text = text or _('no worker on record is called "%(name)s"')
     return WorkerNotFound(text % {"name": name})

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.db.models import QuerySet
 
 from django_jobs.engines import engine_class
 from django_jobs.engines.base import Report
@@ -69,7 +68,7 @@ def test_what_is_wanted_of_a_worker_is_read_without_a_sign_of_life(engine):
 
 
 def everyone():
-    return dict(QuerySet(Worker).values_list("name", "left_at"))
+    return dict(Worker.everyone.values_list("name", "left_at"))
 
 
 def test_a_worker_that_leaves_is_no_worker_any_more_but_on_record(engine):
@@ -92,7 +91,7 @@ def test_a_worker_leaves_once(engine):
 
 def test_a_worker_with_the_name_of_one_that_has_gone_is_a_new_one(engine):
     engine.beat(WorkerCard(name="one", boot="a", version="1.0"), NOON)
-    rows = QuerySet(Worker).filter(name="one")
+    rows = Worker.everyone.filter(name="one")
     rows.update(wish=Wish.QUIET, wished_at=NOON, wished_by="ana")
     engine.leave("one", NOON)
     assert engine.beat(WorkerCard(name="one", boot="b"), LATER) is Wish.NONE
