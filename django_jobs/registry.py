@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     Definition = JobDefinition[Any, Any]
 
+OURS = "django_jobs."
+
 _definitions: dict[str, "Definition"] = {}
 _aliases: dict[str, str] = {}
 _doubles: list[tuple[str, str, str]] = []
@@ -61,6 +63,11 @@ def definitions() -> Iterator["Definition"]:
     """Yield every definition in the order of their names."""
     for name in sorted(_definitions):
         yield _definitions[name]
+
+
+def declared() -> Iterator["Definition"]:
+    """Yield the project's definitions, in that order: without our own, which every project has."""
+    return (each for each in definitions() if not each.func.__module__.startswith(OURS))
 
 
 def known_names() -> frozenset[str]:

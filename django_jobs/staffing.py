@@ -27,7 +27,7 @@ def quiet(name: str, *, by: str = "") -> bool:
 
     What it has begun goes on, what it has claimed and not begun is handed back. All processes of
     its start do the same. `by` (at most 150 characters) is for people to read. Raises
-    WorkerNotFound for a name that no worker on record has.
+    WorkerNotFound for a name that no worker on record has, or one that has gone.
     """
     return _want(name, Wish.QUIET, by)
 
@@ -66,7 +66,7 @@ def forget(name: str) -> None:
         if rows.filter(beat_at__lt=silent_before).delete()[0]:
             return
         if not rows.exists():
-            raise _not_found(name)
+            raise _not_found(alias, name)
     raise WorkerBusy(_('the worker "%(name)s" lives') % {"name": name})
 
 
@@ -76,7 +76,7 @@ def _want(name: str, wish: Wish, by: str) -> bool:
     with transaction.atomic(using=alias):
         row = _rows(alias).filter(name=name).first()
         if row is None:
-            raise _not_found(name)
+            raise _not_found(alias, name)
         same = Q(boot=row.boot) if row.boot else Q(pk=row.pk)
         others = _rows(alias).filter(same).exclude(wish__in=[wish, Wish.STOP])
         facts = {"wish": wish, "wished_at": now, "wished_by": by[:150]}
@@ -92,5 +92,8 @@ def _rows(alias: str) -> "QuerySet[Worker]":
     return Worker.objects.using(alias).order_by()
 
 
-def _not_found(name: str) -> WorkerNotFound:
-    return WorkerNotFound(_('no worker on record is called "%(name)s"') % {"name": name})
+def _not_found(alias: str, name: str) -> WorkerNotFound:
+    has_gone = Worker.everyone.using(alias).filter(name=name).exists()
+    text = _('the worker "%(name)s" has gone') if has_gone else ""
+    text = text or _('no worker on record is called "%(name)s"')
+    return WorkerNotFound(text % {"name": name})

@@ -229,6 +229,7 @@ def test_the_declared_jobs_are_listed():
     [line] = [line for line in lines if line.startswith("tests.jobs.send ")]
     assert line.startswith("tests.jobs.send mail 3 20 s /")
     assert "jobs.py:" in line
+    assert "django_jobs.trial" not in "".join(lines)
 
 
 def test_the_status_shows_counts_queues_and_workers():

@@ -64,6 +64,13 @@ def test_a_worker_that_nobody_knows_is_told():
             wanted("one")
 
 
+def test_a_worker_that_has_gone_is_said_to_have():
+    WorkerFactory(name="one", left_at=NOON, beat_at=SILENT)
+    for wanted in (staffing.quiet, staffing.go_on, staffing.stop, staffing.forget):
+        with pytest.raises(WorkerNotFound, match=r'^the worker "one" has gone$'):
+            wanted("one")
+
+
 def test_a_silent_worker_that_holds_nothing_is_forgotten_once():
     WorkerFactory(name="one", beat_at=SILENT)
     ClaimFactory(worker="one", job_ids=[])

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 from django_jobs import clock
 from django_jobs.admin.buttons.muting import HOURS, USUAL
+from django_jobs.admin.given import number_in
 from django_jobs.admin.refreshing import ERRORS, shared
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import Screen
@@ -26,6 +27,7 @@ from django_jobs.models import Job, MutedError
 from django_jobs.reports.error_groups import ErrorGroup
 from django_jobs.reports.errors import Choice, ErrorReport, report
 from django_jobs.reports.reading import within_limit
+from django_jobs.reports.stored import HEAVY
 
 SPANS = (1, 24, 7 * 24)
 """Hours that the filter `since` offers."""
@@ -240,9 +242,9 @@ def _filters(choice: Choice, seen: ErrorReport | None) -> Iterator[Values]:
 
 def _tried(asked: QueryDict) -> Job | None:
     """Return the job that somebody has just retried on this page."""
-    number = asked.get("tried", "")
-    if not (number.isascii() and number.isdecimal() and len(number) < 19):  # noqa: PLR2004 - digits of a bigint
+    number = number_in(asked.get("tried", ""))
+    if number is None:
         return None
     alias = get_settings().DATABASE
-    jobs = Job.objects.using(alias).defer("args", "kwargs", "metadata", "original_args")
-    return within_limit(alias, jobs.filter(pk=int(number)).first)
+    jobs = Job.objects.using(alias).defer(*HEAVY)
+    return within_limit(alias, jobs.filter(pk=number).first)

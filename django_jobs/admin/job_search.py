@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from django_jobs import clock
+from django_jobs.admin.given import number_in
 from django_jobs.admin.rights import may_see_payload
 from django_jobs.searching.criteria import Criteria, read
 from django_jobs.searching.terms import Term, Terms, joined, split
@@ -42,7 +43,7 @@ class JobSearch:
         given: Any = request.GET
         chips = tuple(_chips(given))
         terms = joined([split(given.get("q", "")), Terms(chips)])
-        to, before, after = (number(given.get(name, "")) for name in ("to", "before", "after"))
+        to, before, after = (number_in(given.get(name, "")) for name in ("to", "before", "after"))
         return replace(cls.reading(request, terms), to=to, before=before, after=after)
 
     @classmethod
@@ -63,12 +64,6 @@ class JobSearch:
     def chip(self, name: str, value: str = "") -> str:
         """Return the query with `name:value` in the place of all such terms; "": with none."""
         return self.query(self.terms.having(name, value, quoted="," in value))
-
-
-def number(text: str) -> int | None:
-    """Return the number of a job in an address, `None` for anything else."""
-    fits = text.isascii() and text.isdecimal() and len(text) < 19  # noqa: PLR2004 - digits of a bigint
-    return int(text) if fits else None
 
 
 def _chips(given: Any) -> Iterator[Term]:

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.decorators import method_decorator
@@ -53,10 +54,16 @@ class WorkerAdmin(RecordAdmin):
         del extra_context
         return WorkerScreen(self.admin_site).page(request)
 
+    def get_queryset(self, _request: HttpRequest) -> QuerySet[Worker]:
+        """Return those that have gone, too: the admin's log leads to them."""
+        return Worker.everyone.using(get_settings().DATABASE)
+
     @admin.display(description=gettext_lazy("last seen"))
     def word(self, worker: Worker) -> str:
         """Its newest sign of life; silent after one lease without any."""
         now = clock.now()
+        if worker.left_at is not None:
+            return ", ".join((_("gone"), ago(worker.left_at, now)))
         silent = (now - worker.beat_at).total_seconds() > get_settings().LEASE
         seen = ago(worker.beat_at, now)
         return _("silent, %(ago)s") % {"ago": seen} if silent else seen
@@ -175,9 +182,7 @@ class Workers:
         if row is not None:
             facts = {
                 "known": True,
-                "url": self._screen.address("admin:django_jobs_worker_change", row.pk)
-                if row.left_at is None
-                else "",
+                "url": self._screen.address("admin:django_jobs_worker_change", row.pk),
                 "up": ago(row.started_at, now),
                 "up_at": row.started_at,
                 "version": row.version,

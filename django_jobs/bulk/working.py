@@ -25,6 +25,9 @@ from django_jobs.searching.terms import split
 BUSY = gettext_lazy("somebody keeps it locked; try again later")
 
 
+Place = tuple[int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Worked:
     """What was done: the operation as it was before, and what its page came to."""
@@ -42,6 +45,11 @@ class PageFailed(Exception):
         self.error = error
 
 
+def place_of(row: BulkOperation) -> Place:
+    """Return which operation it is, and where its next page begins."""
+    return row.pk, row.last_id
+
+
 def is_waiting(alias: str) -> bool:
     """Say whether there is an unfinished operation. Takes no lock."""
     return BulkOperation.objects.using(alias).filter(finished_at=None).exists()
@@ -53,18 +61,19 @@ def work(
     *,
     refuse: bool = False,
     beside: Collection[int] = (),
-    given_up: Mapping[int, str] = MappingProxyType({}),
+    given_up: Mapping[Place, str] = MappingProxyType({}),
 ) -> Worked | None:
     """Work off the next `size` jobs of an operation that nobody else works on; `None`: none.
 
     Call it on an engine whose connection is this thread's. `refuse`: do nothing to these jobs.
-    `beside`: leave these operations alone. `given_up`: end these, for the reason. Raises PageFailed.
+    `beside`: leave these operations alone. `given_up`: end those that
+    stand at such a place, for the reason. Raises PageFailed.
     """
     with engine.transaction():
         row = engine.lock_bulk(beside)
         if row is None:
             return None
-        if why := given_up.get(row.pk):
+        if why := given_up.get(place_of(row)):
             page = BulkPage(row.last_id, refused={why: (0, 0)}, is_last=True)
         else:
             page = _tried_page(engine.connection.alias, row, size, refuse=refuse)

@@ -15,9 +15,8 @@ class Beating(Reporting):
     BEAT = """
         UPDATE django_jobs_worker
         SET boot = %(boot)s, queues = %(queues)s, processes = %(processes)s,
-            threads = %(threads)s, version = %(version)s, beat_at = {instant},
-            left_at = NULL
-        WHERE name = %(name)s
+            threads = %(threads)s, version = %(version)s, beat_at = {instant}
+        WHERE name = %(name)s AND left_at IS NULL
         RETURNING wish
     """
     INSTANT = "%(now)s"

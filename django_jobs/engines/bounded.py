@@ -4,6 +4,7 @@ Expressions for `annotate()` and `aggregate()`; the statement is the same on eve
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import (
@@ -129,6 +130,12 @@ class EstimatedRows(Func):
 def estimate_beside(model: Any) -> Any:
     """Return how many rows a table has, about; may stand in an `aggregate()` about other rows."""
     return Count(Value(1)) * 0 + EstimatedRows(model._meta.db_table)
+
+
+def as_instant(text: str) -> datetime:
+    """Return an instant out of such a list; SQLite keeps UTC, and does not say so."""
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def groups_beside(rows: "QuerySet[Any, Any]", keys: Sequence[str], at: str = "") -> Any:

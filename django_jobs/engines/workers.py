@@ -40,7 +40,7 @@ class WorkerVerbs(ABC):
 
     @abstractmethod
     def leave(self, worker: str, now: datetime | None = None) -> None:
-        """Note that a worker has gone; a beat under its name brings it back."""
+        """Note that a worker has gone; a beat under its name is that of a new one."""
 
     @abstractmethod
     def forget_workers(self, before: datetime) -> int:

@@ -1,5 +1,7 @@
 """The records of who works: claims with their leases, queues, workers."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.utils.translation import gettext_lazy
 
@@ -52,7 +54,7 @@ class PresentWorkers(models.Manager["Worker"]):
     """The workers that have not gone: whoever asks for workers means them."""
 
     def get_queryset(self) -> "models.QuerySet[Worker]":
-        """Return them; `QuerySet(Worker)` has the others, too."""
+        """Return them; `Worker.everyone` has the others, too."""
         return super().get_queryset().filter(left_at__isnull=True)
 
 
@@ -99,6 +101,7 @@ class Worker(models.Model):
     )
 
     objects = PresentWorkers()
+    everyone: ClassVar[models.Manager["Worker"]] = models.Manager()
 
     class Meta:
         db_table = "django_jobs_worker"

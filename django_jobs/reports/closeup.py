@@ -164,8 +164,7 @@ def with_links(jobs: "QuerySet[Job]", job_id: int) -> "QuerySet[Job]":
 
 
 def _runs(job: Job, most: int, *, payload: bool) -> list[Any]:
-    everyone: QuerySet[Worker] = QuerySet(Worker)  # those that have gone, too
-    worker = everyone.filter(name=OuterRef("worker"))
+    worker = Worker.everyone.filter(name=OuterRef("worker"))
     runs = JobRun.objects.using(get_settings().DATABASE).filter(job=job.pk).order_by("-id")
     ends = ("log",) if payload else ()
     runs = stored.with_texts(runs.defer("result", "log"), BEGINNINGS, ends)

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Right
 
-from django_jobs.engines.bounded import beside, groups_beside, rows_beside
+from django_jobs.engines.bounded import as_instant, beside, groups_beside, rows_beside
 from django_jobs.models import Job, JobRun, MutedError
 from django_jobs.muting import is_quiet
 from django_jobs.reports import summary
 from django_jobs.reports.history import LATELY as MEASURED
-from django_jobs.reports.history import as_instant, as_time, settled
+from django_jobs.reports.history import as_time, settled
 from django_jobs.reports.summary import with_error
 from django_jobs.states import State
 

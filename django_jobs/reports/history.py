@@ -188,12 +188,6 @@ def as_time(minute: int) -> datetime:
     return datetime.fromtimestamp(minute * 60, UTC)
 
 
-def as_instant(text: str) -> datetime:
-    """Return an instant that the database wrote into JSON; SQLite keeps UTC, and does not say so."""
-    at = datetime.fromisoformat(text)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
 def settled(now: datetime) -> int:
     """Return the first minute whose figures may still grow."""
     return as_minute(now) - UNSETTLED + 1

@@ -11,9 +11,8 @@ from typing import Any
 
 from django.db.models import Case, F, OuterRef, Q, Subquery, When
 
-from django_jobs.engines.bounded import rows_beside
+from django_jobs.engines.bounded import as_instant, rows_beside
 from django_jobs.models import Schedule, Tick
-from django_jobs.reports.history import as_instant
 from django_jobs.timetables.planning import TickOutcome
 
 MOST_SCHEDULES = 200

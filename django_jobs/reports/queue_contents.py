@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django_jobs import registry
-from django_jobs.engines.bounded import groups_beside, rows_beside
+from django_jobs.engines.bounded import as_instant, groups_beside, rows_beside
 from django_jobs.models import Job, Release
 from django_jobs.reports.history import (
     Point,
     Range,
-    as_instant,
     as_time,
     parts,
     points,
@@ -97,4 +96,4 @@ def _now(alias: str, now: datetime, queue: str) -> tuple[dict[str, int], tuple[R
 
 
 def _declared(queue: str) -> Iterable[str]:
-    return (each.name for each in registry.definitions() if each.queue == queue)
+    return (each.name for each in registry.declared() if each.queue == queue)

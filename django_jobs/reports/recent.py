@@ -9,13 +9,12 @@ from typing import Any
 
 from django.db.models import F, Sum
 
-from django_jobs.engines.bounded import rows_beside
+from django_jobs.engines.bounded import as_instant, rows_beside
 from django_jobs.models import Release
 from django_jobs.reports.history import (
     LATELY,
     RANGES,
     Speed,
-    as_instant,
     as_time,
     released,
     settled,

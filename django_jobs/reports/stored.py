@@ -38,7 +38,7 @@ def reading_stored(read: Callable[[], Found]) -> Found:
     """Return what `read` reads; raises Garbled where the database's driver cannot."""
     try:
         return read()
-    except DataError as error:
+    except (DataError, ValueError) as error:  # such as of a day that no month has, or of no text
         raise Garbled(str(error)) from error
     except OperationalError as error:
         if UNDECODED not in str(error):

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, DateTimeField, F, Max, Min, OuterRef, Q, QuerySet, Subquery
@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
-from django_jobs.engines.bounded import BoundedCount, BoundedMin, groups_beside
+from django_jobs.engines.bounded import BoundedCount, BoundedMin, as_instant, groups_beside
 from django_jobs.models import Batch, BatchJob, Claim, Job, JobRun, Queue, Worker
 from django_jobs.operations import is_paused
 from django_jobs.states import State, Wish
@@ -233,12 +233,7 @@ def _without_rows(alias: str, known: Collection[str]) -> dict[str, QueueSummary]
     first = jobs.filter(state=State.READY)[: CAP + 1]
     groups = jobs.filter(pk=0).aggregate(found=groups_beside(first, ("queue",), "run_at"))
     return {
-        name: QueueSummary(name, capped(number), _instant(least), paused=False)
+        name: QueueSummary(name, capped(number), as_instant(least), paused=False)
         for name, number, least, *_ in groups["found"] or ()
         if name not in known
     }
-
-
-def _instant(text: str) -> datetime:
-    instant = datetime.fromisoformat(text)
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

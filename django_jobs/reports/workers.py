@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from django_jobs.conf import get_settings
 from django_jobs.models import Claim, Job, Worker
@@ -92,8 +92,7 @@ def report(alias: str, now: datetime) -> WorkerReport:
 
 def _rows(alias: str) -> tuple[list[Worker], bool]:
     """Return who was heard of last, then who has gone last; and whether there are others."""
-    everyone: QuerySet[Worker] = QuerySet(Worker, using=alias)
-    ordered = everyone.order_by(F("left_at").desc(nulls_first=True), "-beat_at")
+    ordered = Worker.everyone.using(alias).order_by(F("left_at").desc(nulls_first=True), "-beat_at")
     found = list(ordered[: MOST_WORKERS + MOST_GONE + 1])
     present = [row for row in found if row.left_at is None]
     gone = [row for row in found if row.left_at is not None]

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from django_jobs import clock
 from django_jobs.bulk import is_waiting, work
-from django_jobs.bulk.working import PageFailed, Worked
+from django_jobs.bulk.working import PageFailed, Place, Worked, place_of
 from django_jobs.engines.base import Engine
 from django_jobs.masking import mask_text
 from django_jobs.searching.terms import split
@@ -35,8 +35,8 @@ class BulkWorker(Service):
     def __init__(self) -> None:
         super().__init__()
         self._size = PAGE
-        self._tries: dict[int, int] = {}
-        self._given_up: dict[int, str] = {}
+        self._tries: dict[Place, int] = {}
+        self._given_up: dict[Place, str] = {}
 
     def hear(self, word: str) -> None:
         """Be due at once when there is an operation."""
@@ -79,8 +79,8 @@ class BulkWorker(Service):
             worked = work(engine, 1, refuse=True, beside=resting)
         self._size = min(self._size * 2, PAGE)
         if worked is not None:
-            self._tries.pop(worked.row.pk, None)
-            self._given_up.pop(worked.row.pk, None)
+            self._tries.pop(place_of(worked.row), None)
+            self._given_up.pop(place_of(worked.row), None)
             _report(worked)
         return worked
 
@@ -90,7 +90,8 @@ class BulkWorker(Service):
         outage = isinstance(error, OperationalError) and not engine.is_too_slow(error)
         if outage or isinstance(error, InterfaceError):
             raise error
-        tries = self._tries[row.pk] = self._tries.get(row.pk, 0) + 1
+        place = place_of(row)
+        tries = self._tries[place] = self._tries.get(place, 0) + 1
         logger.error("A page of the bulk operation %s failed (%d)", row, tries, exc_info=error)
         if tries < TRIES:
             resting.add(row.pk)
@@ -98,7 +99,7 @@ class BulkWorker(Service):
         said = mask_text(next(iter(str(error).splitlines()), ""))[:LONGEST_REASON]
         text = _("given up: %(times)s times a page of it failed with %(kind)s: %(error)s")
         facts = {"times": tries, "kind": type(error).__name__, "error": said}
-        self._given_up[row.pk] = text % facts
+        self._given_up[place] = text % facts
 
 
 def _report(worked: Worked) -> None:

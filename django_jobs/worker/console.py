@@ -153,7 +153,7 @@ def on_terminal() -> bool:
 @translation.override(None)
 def banner(options: WorkerOptions, *, reloads: bool = False) -> list[str]:
     """Return the lines that a worker prints when it starts: in English, as all that it logs."""
-    known = [definition.name for definition in registry.definitions()]
+    known = [definition.name for definition in registry.declared()]
     names = ", ".join(known[:SHOWN]) + (", …" if len(known) > SHOWN else "")
     queues = ", ".join(options.queues) or "all"
     threads = (

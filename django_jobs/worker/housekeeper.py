@@ -228,6 +228,6 @@ class Housekeeper:
         try:
             self._run_errands()
             if sign is not None:
-                self._link.ask(lambda engine: engine.leave(sign.name))
+                self._link.ask(lambda engine: engine.leave(sign.name, clock.now_or_none()))
         except Unreachable:
             logger.debug("Could not say good-bye; the worker's row will show that it is silent.")

@@ -224,7 +224,7 @@ def give_back(engine: Engine, worker: str, started: set[Hold]) -> bool:
     engine.expire(worker, clock.now_or_none())
     rescued = engine.rescue(len(claims) + 1, clock.now_or_none())
     engine.sweep(len(claims) + 1, clock.now_or_none())
-    engine.leave(worker)
+    engine.leave(worker, clock.now_or_none())
     for job in rescued:
         report(job)
     if claims:

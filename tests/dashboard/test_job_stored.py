@@ -314,7 +314,7 @@ def test_marks_that_turn_the_direction_stay_where_they_are(admin_client):
 
 UNREADABLE = (
     [("enqueued_at", "'99999-01-01 00:00:00'"), ("finished_at", "'soon'"), ("queue", "CAST(x'ff' AS TEXT)"),
-     ("priority", "'high'")]
+     ("run_at", "'2026-13-45 00:00:00'"), ("started_at", "x'ff'"), ("priority", "'high'")]
     if SQLITE
     else [("enqueued_at", "'99999-01-01'"), ("finished_at", "'infinity'"), ("run_at", "'0044-03-15 BC'")]
 )  # fmt: skip

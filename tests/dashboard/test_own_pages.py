@@ -1,12 +1,16 @@
 """What a project's own ModelAdmin hides or allows holds on all pages of a job and for its buttons."""
 
 import pytest
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.urls import path
 
-from django_jobs.admin import JobAdmin
+from django_jobs.admin import JobAdmin, install
+from django_jobs.admin.routing import ADMINS
 from django_jobs.models import Job
 from django_jobs.states import State
 from tests.dashboard.test_job_list import LIST
-from tests.factories import JobFactory
+from tests.dashboard.test_routing import Urls
+from tests.factories import JobFactory, QueueFactory, ScheduleFactory, WorkerFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
@@ -93,3 +97,19 @@ def test_no_row_is_saved_by_hand_even_where_a_project_allows_changes(admin_clien
     }
     assert admin_client.post(f"{LIST}{job.pk}/change/", given).status_code == 403
     assert Job.objects.get().args == [1, 2]
+
+
+@pytest.mark.parametrize("model", [*ADMINS, None], ids=str)
+def test_all_screens_answer_beside_plain_pages_of_a_project(admin_client, settings, model):
+    site = AdminSite()
+    for each in [model] if model else ADMINS:
+        site.register(each, ModelAdmin)
+    install(site)
+    settings.ROOT_URLCONF = Urls(path("admin/", site.urls))
+    rows = [JobFactory(failed=True, queue="mail"), QueueFactory(name="mail"), WorkerFactory()]
+    rows += [JobFactory(running=True), ScheduleFactory()]
+    lists = [f"{each.__name__.lower()}/" for each in ADMINS]
+    ours = ["", "live/", "failed/", "failed/live/", "history/", *lists]
+    ours += [f"{row._meta.model_name}/{row.pk}/change/" for row in rows]
+    for address in ours:
+        assert admin_client.get(f"/admin/jobs/{address}").status_code == 200, address

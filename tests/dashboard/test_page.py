@@ -138,6 +138,7 @@ def test_a_test_job_is_run_by_a_press_once_at_a_time(admin_client):
     job = Job.objects.get()
     assert said == f"The test job #{job.pk} is enqueued; a worker that is there runs it at once."
     assert (job.name, job.queue) == ("django_jobs.trial.test_job", "default")
+    assert job.enqueued_by == "admin"
     [said] = press(admin_client, "test-job")
     assert said == f"No change: the test job #{job.pk} is on its way already."
     [entry] = LogEntry.objects.all()

@@ -8,6 +8,7 @@ import pytest
 from django_jobs.admin.queues import page as queue_screen
 from django_jobs.models import Job, Release
 from django_jobs.reports import queue_contents
+from django_jobs.trial import enqueue_test_job
 from tests.conftest import NOON
 from tests.dashboard.screens import page, shown
 from tests.factories import JobFactory, QueueFactory, TallyFactory
@@ -44,6 +45,13 @@ def test_a_queue_shows_which_jobs_are_in_it_and_what_became_of_them_in_a_day(adm
     listed = shown(admin_client, f"/admin/jobs/job/{ready}")
     assert len(set(re.findall(r"add #\d+", listed))) == 3
     assert "gone.away" not in listed
+
+
+def test_the_test_job_is_in_a_queue_only_when_somebody_has_run_it(admin_client):
+    queue = QueueFactory(name="default")
+    assert "trial.test_job" not in shown(admin_client, address(queue))
+    enqueue_test_job()
+    assert "trial.test_job 1 0" in shown(admin_client, address(queue))
 
 
 def test_a_queue_shows_its_last_day_with_deploys(admin_client):

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.db.models import QuerySet
 
 from django_jobs.engines import engine_class
 from django_jobs.engines.base import Report
@@ -69,7 +68,7 @@ def test_what_is_wanted_of_a_worker_is_read_without_a_sign_of_life(engine):
 
 
 def everyone():
-    return dict(QuerySet(Worker).values_list("name", "left_at"))
+    return dict(Worker.everyone.values_list("name", "left_at"))
 
 
 def test_a_worker_that_leaves_is_no_worker_any_more_but_on_record(engine):
@@ -83,13 +82,25 @@ def test_a_worker_that_leaves_is_no_worker_any_more_but_on_record(engine):
     engine.leave("nobody")
 
 
-def test_a_worker_leaves_once_and_comes_back_by_a_beat(engine):
+def test_a_worker_leaves_once(engine):
     engine.beat(WorkerCard(name="one"), NOON)
     engine.leave("one", NOON)
     engine.leave("one", LATER)
     assert everyone() == {"one": NOON}
-    engine.beat(WorkerCard(name="one"), LATER)
-    assert everyone() == {"one": None}
+
+
+def test_a_worker_with_the_name_of_one_that_has_gone_is_a_new_one(engine):
+    engine.beat(WorkerCard(name="one", boot="a", version="1.0"), NOON)
+    rows = Worker.everyone.filter(name="one")
+    rows.update(wish=Wish.QUIET, wished_at=NOON, wished_by="ana")
+    engine.leave("one", NOON)
+    assert engine.beat(WorkerCard(name="one", boot="b"), LATER) is Wish.NONE
+    row = Worker.objects.get()
+    assert (row.started_at, row.beat_at, row.left_at) == (LATER, LATER, None)
+    assert (row.boot, row.version) == ("b", "")
+    assert (row.wish, row.wished_at, row.wished_by) == (Wish.NONE, None, "")
+    engine.leave("one", LATER)
+    assert engine.beat(WorkerCard(name="one", wish=Wish.QUIET), LATER) is Wish.QUIET
 
 
 def test_a_worker_that_has_gone_is_forgotten_like_a_silent_one(engine):

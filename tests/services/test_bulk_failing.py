@@ -89,6 +89,23 @@ def test_one_that_fails_now_and_then_is_not_given_up(engine, monkeypatch):
     assert (row.done, row.is_cut_short) == (12, False)
 
 
+def test_one_that_others_bring_forward_is_not_given_up(engine, monkeypatch):
+    JobFactory.create_batch(12, failed=True)
+    row, worker, retry = start(), BulkWorker(), bulk.VERBS["retry"].do
+
+    def fail(_ids):
+        raise RuntimeError("only here")
+
+    for _ in range(TRIES + 1):
+        doing(monkeypatch, fail)
+        worker.run(engine)
+        doing(monkeypatch, retry)
+        bulk.work(engine, 2)  # as another worker does
+    worker.run(engine)
+    row.refresh_from_db()
+    assert (row.done, row.is_cut_short) == (12, False)
+
+
 @pytest.mark.usefixtures("failing")
 def test_an_outage_of_the_database_is_no_fault_of_the_operation(engine, monkeypatch):
     _failing_row()

@@ -43,6 +43,7 @@ def test_a_dead_worker_is_seen_no_more(engine, claimed, frozen_clock):
         WorkerFactory(name=name)
     give_back(engine, DEAD, set())
     assert [worker.name for worker in Worker.objects.all()] == ["web-1:8-abc"]
+    assert Worker.everyone.get(name=DEAD).left_at == clock.now()
 
 
 def test_the_jobs_of_the_living_are_left_alone(engine, claim, claimed):

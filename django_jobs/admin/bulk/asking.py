@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from django_jobs import bulk
-from django_jobs.admin.buttons.pressing import instant_in
-from django_jobs.admin.job_search import JobSearch, number
+from django_jobs.admin.given import instant_in, number_in
+from django_jobs.admin.job_search import JobSearch
 from django_jobs.admin.refreshing import forget_shared
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import Screen
@@ -29,6 +29,7 @@ from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.models import BulkOperation, Job
 from django_jobs.reports.reading import within_limit
+from django_jobs.reports.stored import HEAVY
 from django_jobs.reports.summary import with_error
 from django_jobs.searching.surveying import CAP
 from django_jobs.searching.terms import split
@@ -80,9 +81,7 @@ class BulkScreen(Screen):
             for problem in search.terms.problems:  # what could not be read is not in the address
                 messages.warning(request, problem)
             return HttpResponseRedirect(back)  # the list says what else is wrong with it
-        jobs = with_error(Job.objects.using(get_settings().DATABASE)).defer(
-            "args", "kwargs", "metadata", "original_args"
-        )
+        jobs = with_error(Job.objects.using(get_settings().DATABASE)).defer(*HEAVY)
         alias = get_settings().DATABASE
         found = within_limit(alias, lambda: bulk.propose(verb, search.terms, jobs, search.to))
         parents = [(_("Jobs"), self.home), (_("Jobs"), self.address(LIST))]
@@ -191,7 +190,7 @@ def _fields(found: Proposal, expected: int) -> dict[str, str]:
 def _wanted(given: Any, verb: str, by: str) -> Any:
     """Return what the form asks for, `None` when something is missing or broken."""
     as_of = instant_in(given.get("as_of", ""))
-    low, high, expected = (number(given.get(name, "")) for name in ("low", "high", "expected"))
+    low, high, expected = (number_in(given.get(name, "")) for name in ("low", "high", "expected"))
     key, terms = clean_text(given.get("key", "")), split(given.get("search", ""))
     search = str(terms)
     if as_of is None or not key or terms.problems:

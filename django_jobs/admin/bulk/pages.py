@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_jobs import bulk, clock
 from django_jobs.admin.base import RecordAdmin
 from django_jobs.admin.bulk.asking import DONE, OPERATION, TITLES, may_do
-from django_jobs.admin.job_search import number
+from django_jobs.admin.given import number_in
 from django_jobs.admin.returning import posted
 from django_jobs.admin.rights import Rights, may_see_payload
 from django_jobs.admin.screens import LABEL, STOP, Screen
@@ -145,7 +145,7 @@ class BulkOperationAdmin(RecordAdmin):
     ) -> HttpResponse:
         """Show how far it is."""
         del form_url, extra_context
-        row_id = number(unquote(object_id))
+        row_id = number_in(unquote(object_id))
         if row_id is None:
             raise Http404
         return OperationScreen(self.admin_site).page(request, row_id)

@@ -6,19 +6,18 @@ log, once per press.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_jobs import bulk, clock, operations
+from django_jobs.admin.given import instant_in, number_in
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.models import Claim, Job, Queue
 from django_jobs.operations import OperationResult
-from django_jobs.serializers import is_storable
 from django_jobs.states import State
 
 AT_ONCE = bulk.AT_ONCE
@@ -193,19 +192,3 @@ def queue_id(name: str) -> int | None:
     """Return the number of the queue called `name`."""
     queues = Queue.objects.using(get_settings().DATABASE).filter(name=name)
     return queues.values_list("pk", flat=True).first()
-
-
-def number_in(text: str) -> int | None:
-    """Return the whole number that a field has, if it is one that a row can have."""
-    fits = text.isascii() and text.isdecimal() and len(text) < 19  # noqa: PLR2004 - digits of a bigint
-    return int(text) if fits else None
-
-
-def instant_in(text: str) -> datetime | None:
-    """Return the aware instant that a field has, if it is one."""
-    try:
-        found = parse_datetime(text)
-    except ValueError:
-        return None
-    fits = found is not None and found.tzinfo is not None and is_storable(found)
-    return found if fits else None

@@ -12,11 +12,10 @@ from django_jobs.admin.buttons.pressing import (
     Pressed,
     Verb,
     broken,
-    instant_in,
-    number_in,
     queue_id,
     told_of,
 )
+from django_jobs.admin.given import instant_in, number_in
 from django_jobs.conf import get_settings
 from django_jobs.display import grouped
 from django_jobs.models import Job, Queue

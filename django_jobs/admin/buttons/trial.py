@@ -7,9 +7,9 @@ from django_jobs.models import Job
 from django_jobs.trial import enqueue_test_job
 
 
-def run_test_job(_given: Given, _by: str) -> Pressed:
+def run_test_job(_given: Given, by: str) -> Pressed:
     """Enqueue the test job, unless one is on its way."""
-    job = enqueue_test_job()
+    job = enqueue_test_job(by=by)
     said = {"job": job.id}
     if not job.created:
         return Pressed(_("No change: the test job #%(job)s is on its way already.") % said)

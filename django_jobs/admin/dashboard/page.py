@@ -19,9 +19,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from django_jobs import clock
 from django_jobs.admin.bulk.asking import OPERATION, operation_link
-from django_jobs.admin.buttons.pressing import Pressed, number_in
+from django_jobs.admin.buttons.pressing import Pressed
 from django_jobs.admin.buttons.verbs import MAKING, VERBS, press
 from django_jobs.admin.dashboard.regions import Regions
+from django_jobs.admin.given import number_in
 from django_jobs.admin.refreshing import forget_shared, shared_overview
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import LABEL, Screen

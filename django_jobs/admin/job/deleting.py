@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from django_jobs import operations
-from django_jobs.admin.buttons.pressing import instant_in, number_in
+from django_jobs.admin.given import instant_in, number_in
 from django_jobs.admin.job.verbs import Told, told
 from django_jobs.admin.job.words import look_of
 from django_jobs.admin.refreshing import forget_shared

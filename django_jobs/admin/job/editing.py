@@ -12,7 +12,7 @@ from django import forms
 from django.utils.translation import gettext as _
 
 from django_jobs import calls
-from django_jobs.admin.buttons.pressing import instant_in
+from django_jobs.admin.given import instant_in
 from django_jobs.admin.hidden_values import (
     STILL_MASKED,
     is_still_masked,

@@ -21,6 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from django_jobs import clock, registry
+from django_jobs.admin.given import number_in
 from django_jobs.admin.job import payload
 from django_jobs.admin.job.editing import arguments_form, changed_by
 from django_jobs.admin.job.regions import JobRegions, May
@@ -43,7 +44,6 @@ FAST = 2.0
 """Seconds between two looks at a job that has not ended."""
 
 FOLDER = "admin/django_jobs/job"
-LONGEST_ID = 18
 
 
 def _if_readable(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -80,7 +80,7 @@ class JobPage(Screen):
 
     def page(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
         """Show a job; `None` where there is none, which Django's own view then says."""
-        job_id = _number(object_id)
+        job_id = number_in(object_id)
         if job_id is None:
             return None
         try:
@@ -198,14 +198,14 @@ class JobPage(Screen):
         rights = Rights(self.site, request)
 
         def look() -> tuple[closeup.Closeup, Values] | None:
-            seen = read(jobs, job_id, payload=may.payload)
+            seen = reading_stored(lambda: read(jobs, job_id, payload=may.payload))
             if seen is None:
                 return None
             self._check(request, seen.job)
             return seen, draw(JobRegions(seen, may, rights, self.address), clock.now())
 
         with Reading(get_settings().DATABASE) as reading:
-            found = reading.part("", lambda: reading_stored(look))
+            found = reading.part("", look)
         if reading.slow:
             raise TooSlow
         return found
@@ -258,11 +258,6 @@ class JobPage(Screen):
         return HttpResponseRedirect(self._home(told.job_id or job_id))
 
 
-def _number(text: str) -> int | None:
-    fits = text.isascii() and text.isdecimal() and len(text) <= LONGEST_ID
-    return int(text) if fits else None
-
-
 def _why_not_editable(job: Job, definition: Any, unreadable: Mapping[str, str]) -> Told | None:
     """Return why the arguments of a job cannot be changed, `None` where they can."""
     text = _("The arguments of job #%(id)d cannot be changed: it is %(state)s.")
@@ -280,7 +275,7 @@ def _whole(job: Job, unreadable: Mapping[str, str], what: str) -> tuple[str, boo
         return payload.whole_call(job, unreadable)
     if what == "original" and (job.original_args or payload.ORIGINAL in unreadable):
         return payload.whole_original(job, unreadable)
-    run_id = _number(what.removeprefix("result-")) if what.startswith("result-") else None
+    run_id = number_in(what.removeprefix("result-")) if what.startswith("result-") else None
     runs = JobRun.objects.using(get_settings().DATABASE).filter(job=job.pk, pk=run_id or 0)
     texts = runs.annotate(text=Cast("result", TextField())).values_list("text", flat=True)
     found = texts.first()

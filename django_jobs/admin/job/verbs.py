@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from django_jobs import calls, operations
+from django_jobs.admin.given import number_in
 from django_jobs.exceptions import JobError
 from django_jobs.operations import OperationResult
 
@@ -44,11 +45,11 @@ def cancel(job_id: int, _given: Given, _by: str) -> Told:
 
 def duplicate(job_id: int, given: Given, by: str) -> Told:
     """Enqueue the same call anew, unless somebody has done so since the page was shown."""
-    seen = str(given.get("seen", ""))
-    if not (seen.isascii() and seen.isdecimal() and len(seen) < 19):  # noqa: PLR2004 - digits of a bigint
+    seen = number_in(str(given.get("seen", "")))
+    if seen is None:
         return Told(_("Nothing was done: the request was incomplete. Load the page anew."))
     try:
-        copy = calls.duplicate(job_id, by=by, seen=int(seen))
+        copy = calls.duplicate(job_id, by=by, seen=seen)
     except (JobError, TypeError, ValueError) as problem:
         return Told(_("Nothing was enqueued: %(problem)s") % {"problem": problem})
     if copy.refused:

@@ -16,7 +16,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from django_jobs import clock
-from django_jobs.admin.job_search import JobSearch, number
+from django_jobs.admin.given import number_in
+from django_jobs.admin.job_search import JobSearch
 from django_jobs.admin.refreshing import live
 from django_jobs.admin.rights import Rights
 from django_jobs.admin.screens import OUT_OF_BAND, Screen
@@ -77,7 +78,7 @@ class JobNews(Screen):
         if not self.site.has_permission(request):
             return self.to_login(home + search.query())
         self.rights(request, Job)
-        newest = number(request.GET.get("newest", ""))
+        newest = number_in(request.GET.get("newest", ""))
         count = 0
         alias = get_settings().DATABASE
         with Reading(alias) as reading:
@@ -98,7 +99,7 @@ class JobNews(Screen):
         return self.refresh(request, "admin/django_jobs/job_list/news.html", values)
 
     def _shown(self, request: HttpRequest) -> list[Job]:
-        numbers = (number(text) for text in request.GET.get("ids", "").split(","))
+        numbers = (number_in(text) for text in request.GET.get("ids", "").split(","))
         ids = [each for each in numbers if each is not None][:MOST_SHOWN]
         if not ids:
             return []

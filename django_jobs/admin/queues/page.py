@@ -17,7 +17,8 @@ from django.views.decorators.http import require_safe
 
 from django_jobs import clock
 from django_jobs.admin.base import RecordAdmin
-from django_jobs.admin.buttons.pressing import AT_ONCE, number_in
+from django_jobs.admin.buttons.pressing import AT_ONCE
+from django_jobs.admin.given import number_in
 from django_jobs.admin.queues.contents import Contents
 from django_jobs.admin.queues.regions import LIST, QueueRegions
 from django_jobs.admin.refreshing import QUEUES, shared

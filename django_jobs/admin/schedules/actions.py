@@ -22,6 +22,7 @@ from django.views.decorators.http import require_POST
 
 from django_jobs import clock, schedules
 from django_jobs.admin.base import RecordAdmin
+from django_jobs.admin.given import number_in
 from django_jobs.admin.returning import posted
 from django_jobs.admin.schedules.forms import BackfillForm
 from django_jobs.admin.screens import LATE_FRAME
@@ -69,10 +70,10 @@ def catch_up(row: Schedule, _given: Mapping[str, str], _by: str) -> Told:
 
 def run_now(row: Schedule, given: Mapping[str, str], by: str) -> Told:
     """Enqueue a job, unless somebody has done so since the page was shown."""
-    seen = given.get("seen", "")
+    seen = number_in(given.get("seen", ""))
     with transaction.atomic(using=get_settings().DATABASE):
         _locked(row)  # of two who press at the same moment the second sees the first one's job
-        other = history.by_hand_since(row, int(seen)) if _is_number(seen) else None
+        other = None if seen is None else history.by_hand_since(row, seen)
         if other is not None:
             return Told(
                 _(
@@ -347,7 +348,3 @@ def _listed(names: list[str]) -> str:
     if len(names) <= SHOWN:
         return _("Schedules %(names)s") % facts
     return _("Schedules %(names)s and %(number)s more") % facts
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 19  # noqa: PLR2004 - digits of a bigint

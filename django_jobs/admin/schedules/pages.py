@@ -23,7 +23,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_jobs import clock, schedules
-from django_jobs.admin.rights import PAYLOAD
+from django_jobs.admin.rights import may_see_payload
 from django_jobs.admin.schedules.actions import ENQUEUEING, ScheduleActions
 from django_jobs.admin.schedules.forms import COMING, ScheduleActionForm, ScheduleForm, zones
 from django_jobs.admin.schedules.past import drawn
@@ -152,7 +152,7 @@ class ScheduleAdmin(ScheduleActions):
         if change and not self.has_change_permission(request, obj):
             return modelform_factory(Schedule, form=ModelForm, fields=[])  # the facts are enough
         form: Any = super().get_form(request, obj, change=change, **kw)
-        form.may_see_payload = _may_see_payload(request)
+        form.may_see_payload = may_see_payload(request)
         return form
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
@@ -304,7 +304,7 @@ class ScheduleAdmin(ScheduleActions):
     def _truth(self, request: HttpRequest, row: Schedule, now: datetime) -> dict[str, Any]:
         """Return what the page tells about a schedule."""
         arguments = portrait.arguments(row)
-        if not _may_see_payload(request):
+        if not may_see_payload(request):
             arguments = mask_value([*arguments], secret=True)
         facts = [
             *portrait.facts(row, now),
@@ -365,14 +365,10 @@ def _why_not_deletable(names: list[str]) -> str:
     return text % {"names": ", ".join(names)}
 
 
-def _may_see_payload(request: HttpRequest) -> bool:
-    return request.user.has_perm(PAYLOAD)
-
-
 def _for_eyes(change: portrait.Change, request: HttpRequest) -> tuple[str, str, str]:
     field: Any = Schedule._meta.get_field(change.field)
     title = str(field.verbose_name)
-    if change.field in portrait.PAYLOAD and not _may_see_payload(request):
+    if change.field in portrait.PAYLOAD and not may_see_payload(request):
         return title, MASK, MASK
     return title, change.code, change.here
 

@@ -64,17 +64,24 @@ class Reporting(Tallying):
 
     def beat(self, card: WorkerCard, now: datetime | None = None) -> Wish:
         """Write a worker's sign of life; the first one makes its row."""
-        rows = self.all_of(Worker).filter(name=card.name)
-        if not rows.update(**_facts(card), beat_at=self.at(now), left_at=None):
+        rows = Worker.objects.using(self.alias).filter(name=card.name)
+        if not rows.update(**_facts(card), beat_at=self.at(now)):
             return self.first_beat(card, now)
         found = rows.values_list("wish", flat=True).first()
         return card.wish if found is None else Wish(found)
 
     def first_beat(self, card: WorkerCard, now: datetime | None) -> Wish:
-        """Make the row of a worker that obeys what it has been told before."""
+        """Make the row of a worker that obeys what it has been told before.
+
+        One of its name that has gone is another, whose number the system has given anew: nothing
+        of its row holds for this one.
+        """
         at = self.at(now)
         row = Worker(name=card.name, started_at=at, beat_at=at, wish=card.wish, **_facts(card))
-        self.all_of(Worker).bulk_create([row], ignore_conflicts=True)
+        fields = [each.attname for each in Worker._meta.concrete_fields if not each.unique]
+        self.all_of(Worker).bulk_create(
+            [row], update_conflicts=True, unique_fields=["name"], update_fields=fields
+        )
         self.see_release(card.version, at)
         return card.wish
 

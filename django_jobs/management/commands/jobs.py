@@ -167,7 +167,7 @@ class Command(ScheduleCommands, EventCommands, RepairCommands, GroupCommands):
                 duration(definition.timeout) if definition.timeout else "none",
                 definition.source,
             )
-            for definition in registry.definitions()
+            for definition in registry.declared()
         ]
         titles = ("NAME", "QUEUE", "ATTEMPTS", "TIMEOUT", "DECLARED AT")
         write_table(
