@@ -229,7 +229,7 @@ def check_tables(databases: Sequence[str] | None = None, **_: Any) -> list[Check
 
 def _doubts(definition: "registry.Definition") -> Iterator[CheckMessage]:
     grace = get_settings().SHUTDOWN_GRACE
-    if definition.timeout is not None and definition.timeout > grace:
+    if definition.timeout is not None and definition.timeout > grace and not _asks(definition):
         yield Warning(
             f"{definition.name} may take {definition.timeout:g} s, but a stopping worker waits "
             f"only {grace:g} s (SHUTDOWN_GRACE): a deploy sends it back to run again.",
@@ -245,6 +245,12 @@ def _doubts(definition: "registry.Definition") -> Iterator[CheckMessage]:
                 hint=f"Pass {parameter.name}.pk and load the object in the job.",
                 id="django_jobs.W006",
             )
+
+
+def _asks(definition: "registry.Definition") -> bool:
+    """Say whether the job's own code asks whether it should stop."""
+    code = getattr(inspect.unwrap(definition.func), "__code__", None)
+    return code is not None and "should_stop" in code.co_names
 
 
 def _pending(alias: str) -> list[str]:

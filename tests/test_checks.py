@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from django_jobs import checks, clock, job
+from django_jobs import JobContext, checks, clock, job
 from tests.factories import ClaimFactory, JobFactory, ScheduleFactory, WorkerFactory
 
 
@@ -122,6 +122,15 @@ def test_a_time_limit_beyond_the_grace_is_a_warning():
         pass
 
     assert "shop.slow may take 300 s, but a stopping worker waits only 30 s" in found()["W003"].msg
+
+
+def test_a_job_that_asks_whether_it_should_stop_may_take_its_time():
+    @job(name="shop.slow", timeout=timedelta(minutes=5))
+    def slow(context: JobContext):
+        while not context.should_stop():
+            pass
+
+    assert "W003" not in found()
 
 
 def test_a_model_as_a_parameter_is_a_warning():

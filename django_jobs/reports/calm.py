@@ -25,15 +25,17 @@ WINDOW = 4
 def clear_for(seen: Overview) -> str:
     """Return for how long nothing has been wrong, as far as the figures of four hours tell.
 
-    That is since the newest stretch in which failures would have been a problem, or a run began
-    late. Where nothing ran nothing is known; nor is more than that of the time before.
+    That is since the end of the newest stretch in which failures would have been a problem, or a run
+    began late, or of the first one in which something ran: when in it is not known. Where nothing ran
+    nothing is known; nor is more than that of the time before.
     """
     stretches = seen.recent.stretches
     known = [place for place, stretch in enumerate(stretches) if stretch.finished or stretch.late]
     if not known:
         return ""
     bad = [place for place in known if _was_bad(seen, place)]
-    since = stretches[bad[-1]].end if bad else stretches[known[0]].begin
+    first = stretches[known[0]]
+    since = stretches[bad[-1]].end if bad else first.end if known[0] else first.begin
     since = min(max([since, *_spikes(seen)]), seen.now)
     span = duration((seen.now - since) // timedelta(minutes=1) * 60)
     if seen.now - since < timedelta(minutes=1):

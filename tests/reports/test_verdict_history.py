@@ -39,7 +39,12 @@ def test_where_nothing_ran_nobody_knows_since_when_all_is_clear():
 
 def test_all_is_clear_since_there_are_figures():
     TallyFactory(ago=72)
-    assert headline() == "All clear for 1 h 15 min"
+    assert headline() == "All clear for 1 h 10 min"
+
+
+def test_a_project_is_not_clear_for_longer_than_it_has_run_jobs():
+    TallyFactory(ago=3)
+    assert headline() == "All clear"
 
 
 def test_all_has_been_clear_for_as_long_as_is_looked_at():

@@ -36,6 +36,7 @@ class Group:
         self._manage = manage
         self._environment = environment
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._kept: dict[str, tuple[str, ...]] = {}
         self._logs: dict[str, Path] = {}
         self._leader: int | None = None
         self._asked = 0
@@ -57,8 +58,13 @@ class Group:
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def start(self, name: str, *arguments: str, log: Path | None = None) -> None:
-        """Start `manage.py` with `arguments`; its output goes to `log`, or to our screen."""
+    def start(
+        self, name: str, *arguments: str, log: Path | None = None, again: bool = False
+    ) -> None:
+        """Start `manage.py` with `arguments`; its output goes to `log`, or to our screen.
+
+        With `again`, one that has ended in good order is started anew, as systemd would do.
+        """
         with _opened(log) as output:
             child = subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, str(self._manage), *arguments],
@@ -71,6 +77,8 @@ class Group:
             )
         self._leader = self._leader or child.pid
         self._children[name] = child
+        if again:
+            self._kept[name] = arguments
         if log:
             self._logs[name] = log
 
@@ -83,7 +91,7 @@ class Group:
         while not condition():
             if self._asked:
                 raise Stopped
-            self._raise_for_dead()
+            self._look_after()
             if end is not None and time.monotonic() > end:
                 return False
             time.sleep(0.1)
@@ -120,9 +128,14 @@ class Group:
         for child in self._running():
             child.terminate()
 
-    def _raise_for_dead(self) -> None:
-        for name, child in self._children.items():
-            if (code := child.poll()) is not None:
+    def _look_after(self) -> None:
+        for name, child in list(self._children.items()):
+            code = child.poll()
+            if code == 0 and name in self._kept:
+                if not self._running():
+                    self._leader = None  # with its last process a group is gone
+                self.start(name, *self._kept[name], log=self._logs.get(name))
+            elif code is not None:
                 words = self.last_words(name)
                 raise ChildDied(f"The {name} ended (exit code {code}).\n{words}".strip())
 

@@ -118,7 +118,8 @@ class Command(BaseCommand):
         patience = os.environ.get("ORDER_PATIENCE", ORDER_SECONDS)
         here = {"BASE_URL": f"http://{HOST}:{port}", "ORDER_PATIENCE": patience}
         with self._children(here) as children, contextlib.suppress(Stopped):
-            children.start("worker", "runworker", "--no-reload", "--processes", str(PROCESSES))
+            worker = ("runworker", "--no-reload", "--processes", str(PROCESSES))
+            children.start("worker", *worker, again=True)  # the admin has a button that stops it
             children.start(
                 "web server",
                 "runserver",
