@@ -162,9 +162,10 @@ def count(number: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share in words: `0%`, `0.4%`, `12%`."""
-    digits = 1 if 0 < share < 0.1 else 0  # noqa: PLR2004 - ten per cent
-    return f"{number_format(round(share * 100, digits), digits)}%"
+    """Return a share in words: `0%`, `0.4%`, `12%`; `100%` only where it is the whole."""
+    digits = 1 if 0 < share < 0.1 or 0.99 < share < 1 else 0  # noqa: PLR2004 - near an end
+    shown = round(share * 100, digits)
+    return f"{number_format(shown if share >= 1 else min(shown, 99.9), digits)}%"
 
 
 @dataclass(frozen=True, slots=True)

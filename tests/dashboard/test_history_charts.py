@@ -52,7 +52,8 @@ def test_an_estimated_time_has_two_digits_that_count(seconds, words):
 
 
 @pytest.mark.parametrize(
-    ("share", "words"), [(0, "0%"), (0.004, "0.4%"), (0.12, "12%"), (1, "100%")]
+    ("share", "words"),
+    [(0, "0%"), (0.004, "0.4%"), (0.12, "12%"), (0.9992, "99.9%"), (0.9999, "99.9%"), (1, "100%")],
 )
 def test_a_share_is_told_in_per_cent(share, words):
     assert percent(share) == words

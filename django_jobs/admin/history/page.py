@@ -138,13 +138,16 @@ class History(Screen):
         )
         longest = sorted(by_name(chosen).items(), key=lambda item: -item[1].run_sum)
         for name, figures in longest[:SHOWN]:
+            slow = quantile(figures.runs, 0.95)
             yield {
                 "name": name,
                 "url": f"{self._home}?{choice.query(job=name)}",
                 "count": count(figures.ended),
                 "failed": count(figures.failed),
+                "finished": count(figures.finished),
                 "rate": _in_words(figures.failure_rate, percent),
-                "p95": _in_words(quantile(figures.runs, 0.95), about),
+                # An estimate, unlike the sum, which no run can have exceeded.
+                "p95": _in_words(None if slow is None else min(slow, figures.run_sum), about),
                 "total": about(figures.run_sum),
             }
 
