@@ -241,6 +241,24 @@ def test_a_job_shows_its_progress_and_how_far_that_is(admin_client):
     assert '<progress value="0.3333" max="1"' in raw(admin_client, job)
 
 
+@pytest.mark.parametrize("kind", ["successful", "failed", "cancelled", "retrying"])
+def test_what_a_job_reported_before_its_run_ended_is_its_last_progress(admin_client, kind):
+    job = JobFactory(**{kind: True})
+    JobProgress.objects.create(job_id=job.pk, done=25, total=25, note="mailed", updated_at=NOON)
+    text = shown(admin_client, job)
+    assert "last progress 25 / 25 · mailed" in text
+    assert "This try" not in text
+    assert "<progress" not in raw(admin_client, job)
+
+
+def test_the_progress_of_a_run_that_goes_on_is_not_the_last(admin_client):
+    job = JobFactory(running=True)
+    JobProgress.objects.create(job_id=job.pk, done=0, updated_at=NOON)
+    text = shown(admin_client, job)
+    assert "This try" in text
+    assert "last progress" not in text
+
+
 def test_texts_of_jobs_are_never_markup(admin_client):
     evil = "<script>alert(1)</script>"
     job = JobFactory(failed=True, args=[evil], queue="<b>", unique_key=evil)
