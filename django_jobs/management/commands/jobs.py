@@ -25,8 +25,9 @@ from django_jobs.models import Batch, BatchJob, Job, JobLog, JobProgress, JobRun
 from django_jobs.operations import OperationResult
 from django_jobs.origins import spoken
 from django_jobs.reports.explaining import reasons
+from django_jobs.reports.problems import Fix, Level, Operation
 from django_jobs.reports.summary import its_children, summarise, with_error
-from django_jobs.reports.verdict import Fix, Level, Operation, verdict
+from django_jobs.reports.verdict import verdict
 from django_jobs.states import FINAL, State
 
 MOST_PARENTS = 5
@@ -274,6 +275,8 @@ def _advice(fix: Fix | None) -> str:
         return ""
     if fix.operation is Operation.RESUME:
         return f"python manage.py jobs resume {fix.target}"
+    if fix.operation is Operation.GO_ON:
+        return f"python manage.py jobs workers --resume {fix.target}"
     verb = "cancel --force" if fix.operation is Operation.FORCE else fix.operation.value
     ids = " ".join(str(job_id) for job_id in fix.job_ids)
     return f"python manage.py jobs {verb} {ids}" + (" …" if fix.count > len(fix.job_ids) else "")
