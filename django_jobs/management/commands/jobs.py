@@ -285,6 +285,7 @@ def _advice(fix: Fix | None) -> str:
 def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
     yield "job", f"#{job.pk} {job.name}"
     yield "call", call_text(job.name, job.args, job.kwargs)
+    yield from _original(job)
     yield "state", f"{job.label}, attempt {job.attempt} of {job.max_attempts}"
     if job.state not in FINAL and registry.find(job.name) is None:
         yield "unknown", f'nothing here has this name; renamed? @job(aliases=["{job.name}"])'
@@ -305,8 +306,16 @@ def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
             yield title, f"{at:%Y-%m-%d %H:%M:%S %Z} ({ago(at, now)})"
     if job.lost_count:
         yield "lost", f"{job.lost_count} of at most {job.max_lost} workers died under it"
-    texts = {"origin": spoken(job.enqueued_by or ""), "key": job.unique_key}
+    origin = spoken(job.enqueued_by or "")
+    texts = {"about": job.about, "origin": origin, "key": job.unique_key}
     yield from ((title, text) for title, text in texts.items() if text)
+
+
+def _original(job: Job) -> Iterable[tuple[str, str]]:
+    """Yield the call that the job was enqueued with, if somebody has changed its arguments."""
+    if first := job.original_args:
+        call = call_text(job.name, first["args"], first["kwargs"])
+        yield "original", f"{call}; its arguments were changed"
 
 
 def _waits_for(job: Job) -> str:
