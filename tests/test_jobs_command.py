@@ -133,6 +133,21 @@ def test_a_shown_job_says_who_enqueued_it():
     assert not [line for line in run("show", str(JobFactory().pk)) if line.startswith("origin")]
 
 
+def test_a_shown_job_says_which_row_it_is_about():
+    job = JobFactory(about="shop.order:991")
+    assert "about shop.order:991" in run("show", str(job.pk))
+    assert not [line for line in run("show", str(JobFactory().pk)) if line.startswith("about")]
+
+
+def test_a_shown_job_says_with_which_arguments_it_was_enqueued_if_they_were_changed():
+    first = {"args": [7, "4111"], "kwargs": {"api_key": "k-12"}}
+    job = JobFactory(name="tests.jobs.charge", args=[8, "4112"], original_args=first)
+    lines = run("show", str(job.pk))
+    assert 'original charge(7, "•••", api_key="•••"); its arguments were changed' in lines
+    assert "4111" not in "".join(lines)
+    assert not [line for line in run("show", str(JobFactory().pk)) if line.startswith("original")]
+
+
 def test_a_shown_job_keeps_its_secrets():
     job = JobFactory(name="tests.jobs.charge", args=[7, "4111"], kwargs={"api_key": "k-12"})
     text = "\n".join(run("show", str(job.pk)))

@@ -20,6 +20,7 @@ from django_jobs.engines.endings import NEVER
 from django_jobs.models import Claim, Job, JobRun, JobStep, Queue, Tick, Wait
 from django_jobs.operations import NOT_FOUND, is_paused
 from django_jobs.reports import summary
+from django_jobs.reports.resting import Resting, resting
 from django_jobs.reports.stored import HEAVY
 from django_jobs.reports.summary import WorkerSummary
 from django_jobs.states import State, StepState, Wish
@@ -198,8 +199,8 @@ def _obstacles(job: Job, now: datetime) -> Iterator[Reason]:
             text = _("No worker is alive; the last one was heard of %(ago)s.")
             text %= {"ago": ago(last, now)}
         yield Reason(text, START_A_WORKER)
-    elif resting := _resting(alive, job.queue):
-        yield resting
+    elif rest := resting(alive, job.queue):
+        yield _resting(rest, job.queue)
     elif not any(worker.serves(job.queue) for worker in alive):
         text = ngettext(
             '%(number)s worker is alive, but none serves the queue "%(queue)s".',
@@ -211,17 +212,14 @@ def _obstacles(job: Job, now: datetime) -> Iterator[Reason]:
         yield Reason(text, f"{advice} python manage.py runworker --queues {job.queue}")
 
 
-def _resting(alive: list[WorkerSummary], queue: str) -> Reason | None:
+def _resting(rest: Resting, queue: str) -> Reason:
     """Return that whoever would serve a queue is told to be quiet, or to stop."""
-    would = [worker for worker in alive if not worker.queues or queue in worker.queues]
-    if not would or any(worker.wish is Wish.NONE for worker in would):
-        return None
-    facts = {"worker": would[0].name, "queue": queue}
-    if would[0].wish is Wish.QUIET:
+    facts = {"worker": rest.names[0], "queue": queue}
+    if rest.wish is Wish.QUIET:
         text = _(
             'The worker %(worker)s would serve the queue "%(queue)s", but is told to be quiet.'
         )
-        advice = _advice(_("To let it go on:"), f"workers --resume {would[0].name}")
+        advice = _advice(_("To let it go on:"), f"workers --resume {rest.names[0]}")
         return Reason(text % facts, advice)
     text = _('The worker %(worker)s would serve the queue "%(queue)s", but is told to stop.')
     return Reason(text % facts, START_A_WORKER)

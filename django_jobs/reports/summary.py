@@ -45,13 +45,17 @@ class QueueSummary:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSummary:
-    """A worker: name, queues (none: all), newest sign of life, "alive" or "silent", its orders."""
+    """A worker: name, queues (none: all), newest sign of life, "alive" or "silent", its orders.
+
+    `boot`: what all processes of one start have in common, "" if it is not known.
+    """
 
     name: str
     queues: tuple[str, ...]
     beat_at: datetime
     word: str
     wish: Wish = Wish.NONE
+    boot: str = ""
 
     @property
     def is_alive(self) -> bool:
@@ -60,9 +64,11 @@ class WorkerSummary:
 
     def serves(self, queue: str) -> bool:
         """Say whether it is alive and takes jobs of `queue`: nobody wants it to be quiet."""
-        return (
-            self.is_alive and self.wish is Wish.NONE and (not self.queues or queue in self.queues)
-        )
+        return self.is_alive and self.wish is Wish.NONE and self.is_for(queue)
+
+    def is_for(self, queue: str) -> bool:
+        """Say whether it was started for jobs of `queue`."""
+        return not self.queues or queue in self.queues
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +147,7 @@ def unserved(alias: str, now: datetime) -> list[str]:
 def workers(alias: str, now: datetime) -> tuple[WorkerSummary, ...]:
     """Return the workers by name, each with whether it is alive; those that were heard of last."""
     silent_before = now - timedelta(seconds=get_settings().LEASE)
-    rows = Worker.objects.using(alias).only("name", "queues", "beat_at", "wish")
+    rows = Worker.objects.using(alias).only("name", "queues", "beat_at", "wish", "boot")
     found = [
         WorkerSummary(
             worker.name,
@@ -149,6 +155,7 @@ def workers(alias: str, now: datetime) -> tuple[WorkerSummary, ...]:
             worker.beat_at,
             "alive" if worker.beat_at >= silent_before else "silent",
             Wish(worker.wish),
+            worker.boot,
         )
         for worker in rows.order_by("-beat_at")[:MOST_WORKERS]
     ]

@@ -7,7 +7,6 @@ Judges an overview and reads nothing itself, so that the dashboard, `health.json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from itertools import islice
 
 from django.utils.translation import gettext as _
@@ -31,59 +30,13 @@ from django_jobs.reports.overview import (
     QueueState,
     look,
 )
+from django_jobs.reports.problems import Fix, Level, Operation, Problem
+from django_jobs.reports.resting import Resting, resting
+from django_jobs.states import Wish
 from django_jobs.timetables.planning import PUNCTUAL
 
 NAMED = 5
 """So many queues, workers or errors are told of by one rule."""
-
-
-class Level(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    BAD = "bad"
-
-
-class Operation(StrEnum):
-    """What mends a problem."""
-
-    RESUME = "resume"
-    """The queue that is the target."""
-    REQUEUE = "requeue"
-    """The jobs of the worker that is the target."""
-    RETRY = "retry"
-    """The failed jobs whose fingerprint is the target."""
-    CANCEL = "cancel"
-    """The running job whose number is the target: it is asked to stop."""
-    FORCE = "force"
-    """The same, but it is taken from its worker: it has been asked, and goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fix:
-    """One press: an operation, what it is done to, to how many jobs, and some of these."""
-
-    operation: Operation
-    target: str
-    count: int = 0
-    job_ids: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong, since when and how much; `advice`: what to type where no press mends it.
-
-    `queue`: the queue that it is about, if it is about one; `schedule_id`: the same of a schedule.
-    """
-
-    rule: str
-    level: Level
-    text: str
-    advice: str = ""
-    fix: Fix | None = None
-    queue: str = ""
-    schedule_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +99,45 @@ def unserved_queue(seen: Overview) -> Iterator[Problem]:
     if not seen.alive:
         return
     for queue in islice((queue for queue in _open(seen) if not queue.workers), NAMED):
+        if rest := resting(seen.workers, queue.row.name):
+            yield _unserved_by(rest, queue, seen)
+            continue
         text = _(
             "No living worker serves the queue “%(queue)s”: %(what)s, the oldest for %(span)s."
         )
         advice = f"python manage.py runworker --queues {queue.row.name}"
         name = queue.row.name
         yield Problem("unserved-queue", Level.BAD, text % _facts(queue, seen), advice, queue=name)
+
+
+def _unserved_by(rest: Resting, queue: QueueState, seen: Overview) -> Problem:
+    """Return that those who would serve a queue are told to be quiet, or to stop."""
+    names = rest.names
+    facts = {**_facts(queue, seen), "names": ", ".join(names[:NAMED])}
+    facts["names"] += " …" if len(names) > NAMED else ""
+    advice, fix = f"python manage.py runworker --queues {queue.row.name}", None
+    if rest.wish is Wish.STOP:
+        text = ngettext(
+            "The worker that serves the queue “%(queue)s” is to stop (%(names)s): %(what)s, the "
+            "oldest for %(span)s.",
+            "All workers that serve the queue “%(queue)s” are to stop (%(names)s): %(what)s, the "
+            "oldest for %(span)s.",
+            len(names),
+        )
+    else:
+        text = ngettext(
+            "The worker that serves the queue “%(queue)s” is to be quiet (%(names)s): %(what)s, "
+            "the oldest for %(span)s.",
+            "All workers that serve the queue “%(queue)s” are to be quiet (%(names)s): %(what)s, "
+            "the oldest for %(span)s.",
+            len(names),
+        )
+        advice = f"python manage.py jobs workers --resume {names[0]}"
+        if rest.together:
+            advice, fix = "", Fix(Operation.GO_ON, names[0])
+    name = queue.row.name
+    text %= facts
+    return Problem("unserved-queue", Level.BAD, text, advice, fix, name, is_of_workers=True)
 
 
 def late_schedule(seen: Overview) -> Iterator[Problem]:

@@ -101,6 +101,54 @@ def test_what_has_happened_is_drawn_and_told_in_a_table(admin_client):
     assert all(0 <= float(x) <= 100 for x in re.findall(r'(?:x|width)="([\d.]+)%"', drawing))
 
 
+def drawn(client, job):
+    """Return the class of each bar of what has happened."""
+    drawing = raw(client, job).partition('class="job-timeline"')[2].partition("</svg>")[0]
+    return re.findall(r'<g class="job-span job-([\w -]+)"', drawing)
+
+
+@pytest.mark.parametrize("outcome", ["failed", "cancelled", "successful"])
+def test_while_a_job_was_over_it_did_not_wait(admin_client, outcome):
+    again = NOON - timedelta(seconds=60)
+    job = JobFactory(running=True, attempt=2, run_at=again, started_at=NOON - timedelta(seconds=5))
+    tries(job, 1)
+    job.runs.update(outcome=outcome)
+    text = shown(admin_client, job)
+    assert f"2030-01-15 11:58:21 {outcome}, until it was retried 39 s" in text
+    assert "2030-01-15 11:59:00 waited 55 s" in text
+    assert drawn(admin_client, job)[-3:] == ["gap", "wait", "run jobs-now"]
+
+
+def test_a_job_that_was_retried_and_has_not_begun_waits_since_then(admin_client):
+    job = JobFactory(attempt=1, run_at=NOON - timedelta(seconds=60))
+    tries(job, 1)
+    job.runs.update(outcome="failed")
+    text = shown(admin_client, job)
+    assert "2030-01-15 11:58:21 failed, until it was retried 39 s" in text
+    assert "2030-01-15 11:59:00 waited 1 min so far" in text
+    assert drawn(admin_client, job)[-2:] == ["gap", "wait jobs-now"]
+
+
+def test_of_earlier_retries_nobody_knows_when_they_were(admin_client):
+    job = JobFactory(failed=True, attempt=2, run_at=NOON - timedelta(seconds=300))
+    JobRun.objects.all().delete()
+    tries(job, 2)
+    job.runs.update(outcome="failed")
+    text = shown(admin_client, job)
+    assert "2030-01-15 11:58:21 failed, until it was retried 0.5 s" in text
+    assert drawn(admin_client, job).count("gap") == 1
+
+
+def test_a_job_that_was_retried_and_cancelled_tells_both(admin_client):
+    job = JobFactory(cancelled=True, run_at=NOON - timedelta(seconds=60), finished_at=NOON)
+    JobRun.objects.all().delete()
+    tries(job, 1)
+    job.runs.update(outcome="failed")
+    assert drawn(admin_client, job)[-2:] == ["gap", "wait"]
+    Job.objects.update(run_at=NOON - timedelta(seconds=300))
+    assert "until it was retried" not in shown(admin_client, job)
+
+
 def test_the_newest_try_is_open_and_the_others_are_folded(admin_client):
     job = JobFactory(failed=True)
     JobRun.objects.all().delete()
@@ -239,6 +287,24 @@ def test_a_job_shows_its_progress_and_how_far_that_is(admin_client):
     JobProgress.objects.create(job_id=job.pk, done=3, total=9, note="mailing", updated_at=NOON)
     assert "3 / 9 · mailing" in shown(admin_client, job)
     assert '<progress value="0.3333" max="1"' in raw(admin_client, job)
+
+
+@pytest.mark.parametrize("kind", ["successful", "failed", "cancelled", "retrying"])
+def test_what_a_job_reported_before_its_run_ended_is_its_last_progress(admin_client, kind):
+    job = JobFactory(**{kind: True})
+    JobProgress.objects.create(job_id=job.pk, done=25, total=25, note="mailed", updated_at=NOON)
+    text = shown(admin_client, job)
+    assert "last progress 25 / 25 · mailed" in text
+    assert "This try" not in text
+    assert "<progress" not in raw(admin_client, job)
+
+
+def test_the_progress_of_a_run_that_goes_on_is_not_the_last(admin_client):
+    job = JobFactory(running=True)
+    JobProgress.objects.create(job_id=job.pk, done=0, updated_at=NOON)
+    text = shown(admin_client, job)
+    assert "This try" in text
+    assert "last progress" not in text
 
 
 def test_texts_of_jobs_are_never_markup(admin_client):

@@ -8,7 +8,7 @@ from django_jobs import clock
 from django_jobs.models import Claim, Event, Job, JobRun, Schedule
 from django_jobs.reports import overview, summary, verdict
 from django_jobs.reports.overview import look
-from django_jobs.reports.verdict import Level, Operation
+from django_jobs.reports.problems import Level, Operation
 from tests.conftest import NOON
 from tests.factories import (
     ClaimFactory,

@@ -7,7 +7,7 @@ import pytest
 from django_jobs.models import Claim, Job
 from django_jobs.reports import overview, verdict
 from django_jobs.reports.overview import look
-from django_jobs.reports.verdict import Level, Operation
+from django_jobs.reports.problems import Level, Operation
 from tests.conftest import NOON
 from tests.factories import JobFactory, TallyFactory, WorkerFactory
 

@@ -30,7 +30,8 @@ from django_jobs.conf import get_settings
 from django_jobs.models import Job
 from django_jobs.operations import NOT_FOUND
 from django_jobs.reports.overview import look
-from django_jobs.reports.verdict import Level, Verdict, judge, verdict
+from django_jobs.reports.problems import Level
+from django_jobs.reports.verdict import Verdict, judge, verdict
 
 NEW = "new"
 """Asked by a page that was shown before there was anything."""

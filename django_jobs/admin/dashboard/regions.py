@@ -28,12 +28,16 @@ from django_jobs.reports.overview import (
     Overview,
     QueueState,
 )
+from django_jobs.reports.problems import Fix, Level, Operation, Problem
 from django_jobs.reports.summary import MOST_QUEUES, SHOWN_WORKERS, shown_workers
-from django_jobs.reports.verdict import Fix, Level, Operation, Problem, Verdict
+from django_jobs.reports.verdict import Verdict
 from django_jobs.schedules import portrait
 from django_jobs.states import State
 
 MARKS = {Level.OK: "✓", Level.WARNING: "!", Level.BAD: "✕"}
+MENDED = {Operation.RESUME: Queue, Operation.GO_ON: Worker}
+"""What is operated on by that which mends a problem, where it is not a job."""
+
 SHOWN_SCHEDULES = 5
 WHOLE = 10
 """From so many jobs a minute on no fraction is shown."""
@@ -126,14 +130,15 @@ class Regions:
 
     def _fixes(self, fix: Fix) -> Iterator[Values]:
         """Yield the buttons that mend a problem."""
-        model = Queue if fix.operation is Operation.RESUME else Job
-        if not self._rights.may_operate(model):
+        if not self._rights.may_operate(MENDED.get(fix.operation, Job)):
             return
         if fix.operation is Operation.RESUME:
             yield self._button("resume", _("Resume"), queue=fix.target)
         elif fix.operation is Operation.REQUEUE:
             text = ngettext("Requeue %(number)s job", "Requeue %(number)s jobs", fix.count)
             yield self._button("requeue", text % {"number": grouped(fix.count)}, worker=fix.target)
+        elif fix.operation is Operation.GO_ON:
+            yield self._button("go-on", _("Go on"), worker=fix.target)
         elif fix.operation is Operation.CANCEL:
             yield self._button("cancel", _("Cancel"), job=fix.target)
         elif fix.operation is Operation.FORCE:
@@ -159,6 +164,8 @@ class Regions:
             return self._list("schedule", state=portrait.OVERDUE)
         if problem.schedule_id and self._rights.may_view(Schedule):
             return self._change("schedule", problem.schedule_id)
+        if problem.is_of_workers and self._rights.may_view(Worker):
+            return self._list("worker")
         if problem.queue:
             return self._queue_page(problem.queue)
         if problem.fix is not None and problem.fix.job_ids:

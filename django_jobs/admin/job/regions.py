@@ -127,6 +127,17 @@ class JobRegions:
             yield {"label": _("unique key"), "text": job.unique_key}
         if job.version:
             yield {"label": _("version"), "text": job.version}
+        if job.state != State.RUNNING and (progress := self._progress()):
+            yield {"label": _("last progress"), "text": progress}
+
+    def _progress(self) -> str:
+        """Return how far the job has said it is, "" if it has said nothing."""
+        job = self._job
+        if job.progress_done is None:
+            return ""
+        total = f" / {grouped(job.progress_total)}" if job.progress_total else ""
+        note = f" · {job.progress_note}" if job.progress_note else ""
+        return f"{grouped(job.progress_done)}{total}{note}"
 
     def _origin(self) -> str:
         """Return in words who and what enqueued the job, as far as its row says."""
@@ -187,16 +198,15 @@ class JobRegions:
         return self._address("admin:django_jobs_job_delete", self._job.pk)
 
     def _running(self, now: datetime) -> Values | None:
-        """Return how far the job says it is, and the log of the run that goes on."""
+        """Return how far the job says it is, and the log of the run that goes on, if one does."""
         job, lines = self._job, self._seen.lines
         done, total = job.progress_done, job.progress_total
-        if done is None and not lines:
+        # What a job has reported stays on record when its run has ended.
+        if job.state != State.RUNNING or (done is None and not lines):
             return None
         share = min(max(done / total, 0), 1) if done is not None and total else None
         return {
-            "done": None if done is None else grouped(done),
-            "total": grouped(total) if total else "",
-            "note": job.progress_note or "",
+            "progress": self._progress(),
             "value": None if share is None else f"{share:.4f}",
             "log": "\n".join(f"{line.at:%H:%M:%S} {line.line}" for line in lines),
             "since": ago(job.started_at, now),

@@ -1,4 +1,4 @@
-"""What has happened to a job, in order: enqueued, waited, tried, waited again, ended."""
+"""What has happened to a job, in order: enqueued, waited, tried, waited again, ended, retried."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -12,10 +12,19 @@ from django_jobs.display import duration
 from django_jobs.reports.closeup import Closeup
 from django_jobs.states import RunOutcome, State
 
+NOW = " jobs-now"
+"""Behind the kind of what goes on."""
+
+ENDED = "gap"
+"""The job was over, until somebody retried it."""
+
 AFTER: Mapping[str, str] = {
     RunOutcome.RETRIED: "backoff",
     RunOutcome.TIMED_OUT: "backoff",
     RunOutcome.SNOOZED: "snoozed",
+    RunOutcome.SUCCESSFUL: ENDED,
+    RunOutcome.FAILED: ENDED,
+    RunOutcome.CANCELLED: ENDED,
 }
 
 
@@ -66,11 +75,11 @@ def _parts(seen: Closeup, now: datetime) -> Iterator[Part]:
     for run in runs:
         start = run.started_at or run.finished_at
         if start > at:
-            yield Part(kind, text, at, start)
+            yield from _pause(job, Part(kind, text, at, start))
         yield _try(run, start)
         at = run.finished_at
         kind = AFTER.get(run.outcome, "wait")
-        text = _between(kind)
+        text = _between(kind, run.outcome)
     yield from _rest(seen, at, kind, text if runs or seen.more_runs else _("enqueued, waits"), now)
 
 
@@ -80,22 +89,42 @@ def _try(run: Any, start: datetime) -> Part:
     return Part(f"run jobs-{look.tone or 'plain'}", text, start, run.finished_at, look.mark)
 
 
-def _between(kind: str) -> str:
+def _between(kind: str, outcome: str) -> str:
+    if kind == ENDED:
+        return _("%(end)s, until it was retried") % {"end": look_of_run(outcome).word}
     words = {"backoff": _("waited for the next try"), "snoozed": _("snoozed")}
     return words.get(kind, _("waited"))
+
+
+def _pause(job: Any, part: Part) -> Iterator[Part]:
+    """Yield what lies between two tries: of a job that was over, the wait that followed, too.
+
+    When it was retried is known of the last time only: that made it ready.
+    """
+    again = job.run_at
+    if part.kind != ENDED or part.end is None or not part.start < again < part.end:
+        yield part
+        return
+    yield part._replace(end=again)
+    yield Part("wait", _("waited"), again, part.end)
 
 
 def _rest(seen: Closeup, at: datetime, kind: str, text: str, now: datetime) -> Iterator[Part]:
     """Yield what comes after the last run that has ended."""
     job = seen.job
     if seen.is_over:
-        if job.finished_at > at:
-            yield Part(kind, text, at, job.finished_at)
+        if job.finished_at > at and (kind != ENDED or job.run_at > at):
+            yield from _pause(job, Part(kind, text, at, job.finished_at))
         return
     if job.state == State.RUNNING and job.started_at:
         if job.started_at > at:
-            yield Part(kind, text, at, job.started_at)
+            yield from _pause(job, Part(kind, text, at, job.started_at))
         word = _("try %(number)s: %(end)s") % {"number": job.attempt, "end": look_of(job).word}
-        yield Part("run jobs-now", word, job.started_at, None, look_of(job).mark)
+        yield Part(f"run{NOW}", word, job.started_at, None, look_of(job).mark)
         return
-    yield Part(f"{kind} jobs-now", text, min(at, now), None, look_of(job).mark)
+    mark = look_of(job).mark
+    if kind == ENDED:
+        again = min(max(job.run_at, at), now)
+        yield Part(kind, text, at, again)
+        at, kind, text = again, "wait", _("waited")
+    yield Part(f"{kind}{NOW}", text, min(at, now), None, mark)

@@ -25,8 +25,9 @@ from django_jobs.models import Batch, BatchJob, Job, JobLog, JobProgress, JobRun
 from django_jobs.operations import OperationResult
 from django_jobs.origins import spoken
 from django_jobs.reports.explaining import reasons
+from django_jobs.reports.problems import Fix, Level, Operation
 from django_jobs.reports.summary import its_children, summarise, with_error
-from django_jobs.reports.verdict import Fix, Level, Operation, verdict
+from django_jobs.reports.verdict import verdict
 from django_jobs.states import FINAL, State
 
 MOST_PARENTS = 5
@@ -274,6 +275,8 @@ def _advice(fix: Fix | None) -> str:
         return ""
     if fix.operation is Operation.RESUME:
         return f"python manage.py jobs resume {fix.target}"
+    if fix.operation is Operation.GO_ON:
+        return f"python manage.py jobs workers --resume {fix.target}"
     verb = "cancel --force" if fix.operation is Operation.FORCE else fix.operation.value
     ids = " ".join(str(job_id) for job_id in fix.job_ids)
     return f"python manage.py jobs {verb} {ids}" + (" …" if fix.count > len(fix.job_ids) else "")
@@ -282,6 +285,7 @@ def _advice(fix: Fix | None) -> str:
 def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
     yield "job", f"#{job.pk} {job.name}"
     yield "call", call_text(job.name, job.args, job.kwargs)
+    yield from _original(job)
     yield "state", f"{job.label}, attempt {job.attempt} of {job.max_attempts}"
     if job.state not in FINAL and registry.find(job.name) is None:
         yield "unknown", f'nothing here has this name; renamed? @job(aliases=["{job.name}"])'
@@ -302,8 +306,16 @@ def _facts(job: Job, now: datetime) -> Iterable[tuple[str, str]]:
             yield title, f"{at:%Y-%m-%d %H:%M:%S %Z} ({ago(at, now)})"
     if job.lost_count:
         yield "lost", f"{job.lost_count} of at most {job.max_lost} workers died under it"
-    texts = {"origin": spoken(job.enqueued_by or ""), "key": job.unique_key}
+    origin = spoken(job.enqueued_by or "")
+    texts = {"about": job.about, "origin": origin, "key": job.unique_key}
     yield from ((title, text) for title, text in texts.items() if text)
+
+
+def _original(job: Job) -> Iterable[tuple[str, str]]:
+    """Yield the call that the job was enqueued with, if somebody has changed its arguments."""
+    if first := job.original_args:
+        call = call_text(job.name, first["args"], first["kwargs"])
+        yield "original", f"{call}; its arguments were changed"
 
 
 def _waits_for(job: Job) -> str:
