@@ -36,11 +36,13 @@ WIDER = """() => document.documentElement.scrollWidth <= innerWidth ? []
 
 COVERED = """() => {
     // What is pressed in the navigation, where something else would get the press.
-    scrollTo(0, 0);
     return [...document.querySelectorAll(".jobs-lists a, .jobs-above button, .jobs-updated :is(a, button)")]
-        .map((one) => [one, one.getBoundingClientRect()])
-        .filter(([one, box]) => box.width > 1 && box.height > 0)
-        .map(([one, box]) => [one, document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)])
+        .filter((one) => one.checkVisibility())
+        .map((one) => {
+            one.scrollIntoView({ block: "center" });
+            const box = one.getBoundingClientRect();
+            return [one, document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)];
+        })
         .filter(([one, hit]) => !one.contains(hit))
         .map(([one, hit]) => `${one.outerHTML.slice(0, 120)}: ${hit?.outerHTML.slice(0, 120)}`);
 }"""
