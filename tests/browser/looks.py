@@ -36,6 +36,8 @@ WIDER = """() => document.documentElement.scrollWidth <= innerWidth ? []
 
 COVERED = """() => {
     // What is pressed in the navigation, where something else would get the press.
+    // Behind the help on keys nothing is to be pressed.
+    if (document.querySelector("dialog[open]")) return [];
     return [...document.querySelectorAll(".jobs-lists a, .jobs-above button, .jobs-updated :is(a, button)")]
         .filter((one) => one.checkVisibility())
         .map((one) => {
