@@ -34,6 +34,21 @@ WIDER = """() => document.documentElement.scrollWidth <= innerWidth ? []
         .filter(([one, box]) => box.right > innerWidth + 1 || box.left < -1)
         .map(([one]) => one.outerHTML.slice(0, 120))"""
 
+COVERED = """() => {
+    // What is pressed in the navigation, where something else would get the press.
+    // Behind the help on keys nothing is to be pressed.
+    if (document.querySelector("dialog[open]")) return [];
+    return [...document.querySelectorAll(".jobs-lists a, .jobs-above button, .jobs-updated :is(a, button)")]
+        .filter((one) => one.checkVisibility())
+        .map((one) => {
+            one.scrollIntoView({ block: "center" });
+            const box = one.getBoundingClientRect();
+            return [one, document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)];
+        })
+        .filter(([one, hit]) => !one.contains(hit))
+        .map(([one, hit]) => `${one.outerHTML.slice(0, 120)}: ${hit?.outerHTML.slice(0, 120)}`);
+}"""
+
 
 def what_axe_finds(page, scope, *, reload=False):
     """Yield what axe finds in a part of a page, in the light and in the dark.
@@ -58,6 +73,7 @@ def what_does_not_fit(page, theirs=THEIRS):
         page.set_viewport_size({"width": width, "height": 800})
         yield f"too low at {width}", page.evaluate(LOW, [least, theirs[width]])
         yield f"wider than {width}", page.evaluate(WIDER)
+        yield f"covered at {width}", page.evaluate(COVERED)
 
 
 def walk(page, address, screens, scene):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.browser.looks import walk, what_axe_finds, what_does_not_fit
+from tests.browser.looks import WIDE, walk, what_axe_finds, what_does_not_fit
 from tests.browser.scene import fill
 from tests.browser.screens import SCREENS
 
@@ -61,6 +61,20 @@ def test_the_help_on_keys_fits(visit):
     assert page.get_by_role("dialog", name="Keys").is_visible()
     found = {**dict(what_axe_finds(page, OURS)), **dict(what_does_not_fit(page))}
     assert not any(found.values()), told(found)
+
+
+@pytest.mark.parametrize("language", ["en-us", "de"])
+def test_all_columns_of_the_queues_are_seen(visit, settings, language):
+    settings.LANGUAGE_CODE = language
+    fill(trouble=True)
+    page = visit("/admin/jobs/queue/")
+    for width in (WIDE, 1024):
+        page.set_viewport_size({"width": width, "height": 800})
+        seen, whole = page.evaluate(
+            "(({ clientWidth, scrollWidth }) => [clientWidth, scrollWidth])"
+            "(document.querySelector('.jobs-scroll'))"
+        )
+        assert whole == seen, width
 
 
 class TestFromRightToLeft:
