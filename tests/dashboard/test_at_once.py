@@ -70,11 +70,13 @@ def test_a_queue_is_paused_by_one(people):
 def test_a_queue_is_resumed_by_one(people):
     QueueFactory(name="mail", paused=True)
     pressed_once(people, f"{DO}resume/", {"queue": "mail"})
+    assert Queue.objects.get().paused_at is None
 
 
 def test_a_limit_is_set_by_one(people):
     QueueFactory(name="mail")
     pressed_once(people, f"{DO}limit/", {"queue": "mail", "seconds": "5"})
+    assert Queue.objects.get().latency_limit == 5
 
 
 def test_an_error_is_muted_by_one(people):
@@ -96,6 +98,7 @@ def test_an_error_is_made_loud_by_one(people):
     JobFactory(failed=True, fingerprint="aaaa")
     assert muting.mute("aaaa")
     pressed_once(people, f"{DO}unmute/", {"fingerprint": "aaaa"})
+    assert not MutedError.objects.exists()
 
 
 def test_failures_are_retried_by_one(people):
